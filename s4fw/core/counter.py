@@ -1,0 +1,50 @@
+"""Counters of the data plane, declared once: name, unit and a sentence.
+
+A counter's place in `COUNTERS` is its place in the counter area of a worker's slot in the shared
+table, so the order is part of the table's layout: append only.  Documentation and metrics are
+generated from this list.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One monotone figure; `unit` is a word for people and for the metrics' suffix."""
+
+    name: str
+    unit: str
+    sentence: str
+
+
+COUNTERS = (
+    Counter("connections", "connections", "Connections accepted from callers."),
+    Counter("requests", "requests", "Requests whose head was read completely."),
+    Counter("allowed", "requests", "Requests that passed every stage and were forwarded."),
+    Counter("shadow_blocked", "requests", "Requests a shadow budget would have blocked."),
+    Counter("blocked_budget", "requests", "Requests refused because a budget did not fit."),
+    Counter("blocked_policy", "requests", "Requests refused by another rule of the firewall."),
+    Counter("invalid", "requests", "Requests refused because they could not be read safely."),
+    Counter("unauthorized", "requests", "Requests refused for a missing or unknown key."),
+    Counter("internal_errors", "errors", "Requests that met a fault of the firewall itself."),
+    Counter("upstream_requests", "requests", "Requests of which a byte was sent upstream."),
+    Counter("upstream_errors", "errors", "Upstream failures: connect, timeout, cut, bad answer."),
+    Counter("upstream_retries", "retries", "Second tries after a reused connection was dead."),
+    Counter("upstream_connects", "connections", "Connections opened to upstreams."),
+    Counter("settled", "exchanges", "Exchanges settled on the provider's own usage."),
+    Counter("accrued", "exchanges", "Exchanges charged at worst case: the truth is unknown."),
+    Counter("voided", "exchanges", "Reservations given back because nothing was charged."),
+    Counter("overruns", "exchanges", "Exchanges whose cost was above their reservation."),
+    Counter("left_open", "exchanges", "Reservations found open at finish and charged: a bug."),
+    Counter("stream_chunks", "chunks", "Chunks of streamed answers passed on."),
+    Counter("body_bytes_in", "bytes", "Body bytes received from callers."),
+    Counter("body_bytes_out", "bytes", "Body bytes sent to callers."),
+    Counter("tokens_counted", "tokens", "Input tokens counted because they were not remembered."),
+    Counter("rows_dropped", "rows", "Journal rows dropped because the steward was too slow."),
+    Counter("in_flight", "exchanges", "Exchanges being worked on now (a gauge)."),
+    Counter("open_connections", "connections", "Connections open from callers (a gauge)."),
+)
+COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
+GAUGES = frozenset({"in_flight", "open_connections"})  # set to 0 by a slot's next owner

@@ -1,0 +1,30 @@
+"""A stage: one rule of the firewall.
+
+A stage overrides what it needs; the pipeline calls only what is overridden, so a stage costs
+nothing where it has nothing to say.  Stages are flat, synchronous and fast.  One that must wait
+(`admit` of a huge body) returns an awaitable of its verdict instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+from s4fw.core.exchange import Exchange
+from s4fw.core.verdict import Verdict
+
+Admitted = Verdict | Awaitable[Verdict]
+
+
+class Stage:
+    """One rule.  `is_for_free_routes` marks those that also see routes without money."""
+
+    name: ClassVar[str]
+    is_for_free_routes: ClassVar[bool] = False
+    is_shadow = False  # decide and count, do not enforce: the pipeline lets the request go on
+
+    open: Callable[[Exchange], Verdict] | None = None  # at the head, before the body is read
+    admit: Callable[[Exchange], Admitted] | None = None  # the body is read
+    sent: Callable[[Exchange], None] | None = None  # just before the first upstream byte
+    feed: Callable[[Exchange, bytes], bytes] | None = None  # each chunk of the answer
+    finish: Callable[[Exchange], None] | None = None  # always, once, in reverse order

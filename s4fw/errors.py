@@ -1,0 +1,91 @@
+"""Every refusal of the firewall, declared once: whose fault, which status, when to retry.
+
+The status here is the plain HTTP one; a dialect may have its own (Bedrock answers a budget block
+with 400), and gives the envelope.  Foreign exceptions are translated once, at the seam where they
+arise; nothing above the seam catches them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class Source(Enum):
+    """Whose fault an error is."""
+
+    DOWNSTREAM = "downstream"
+    UPSTREAM = "upstream"
+    POLICY = "policy"
+    INTERNAL = "internal"
+
+
+class Retry(Enum):
+    """Whether the same request can succeed later, as told to the caller's SDK."""
+
+    NEVER = "never"  # sends x-should-retry: false
+    LATER = "later"  # sends retry-after
+    SDK = "sdk"  # says nothing: the SDK's own rule for the status is right
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One kind of refusal; `name` is what callers program against and never changes."""
+
+    name: str
+    source: Source
+    status: int
+    retry: Retry = Retry.NEVER
+
+
+def _downstream(name: str, status: int = 400) -> Code:
+    return Code(name, Source.DOWNSTREAM, status)
+
+
+def _policy(name: str, status: int = 403) -> Code:
+    return Code(name, Source.POLICY, status)
+
+
+INVALID_REQUEST = _downstream("invalid_request_error")
+DUPLICATE_KEY = _downstream("duplicate_key")
+AMBIGUOUS_FIELD = _downstream("ambiguous_field")
+INVALID_API_KEY = _downstream("invalid_api_key", 401)
+METHOD_NOT_ALLOWED = _downstream("method_not_allowed", 405)
+REQUEST_TIMEOUT = Code("request_timeout", Source.DOWNSTREAM, 408, Retry.SDK)
+REQUEST_TOO_LARGE = _downstream("request_too_large", 413)
+UNSUPPORTED_ENCODING = _downstream("unsupported_encoding", 415)
+EXPECTATION_FAILED = _downstream("expectation_failed", 417)
+HEADERS_TOO_LARGE = _downstream("headers_too_large", 431)
+NOT_IMPLEMENTED = _downstream("not_implemented", 501)
+VERSION_NOT_SUPPORTED = _downstream("version_not_supported", 505)
+
+ENDPOINT_NOT_GOVERNED = _policy("endpoint_not_governed")
+ATTRIBUTION_CONFLICT = _policy("attribution_conflict")
+UNKNOWN_MODEL = _policy("unknown_model")
+UNBOUNDED_REQUEST = _policy("unbounded_request")
+BUDGET_EXCEEDED = _policy("budget_exceeded", 402)
+FROZEN = _policy("frozen")
+
+UPSTREAM_UNREACHABLE = Code("upstream_unreachable", Source.UPSTREAM, 502, Retry.SDK)
+UPSTREAM_INVALID = Code("upstream_invalid_answer", Source.UPSTREAM, 502)
+UPSTREAM_CUT = Code("upstream_cut", Source.UPSTREAM, 502)
+UPSTREAM_TIMEOUT = Code("upstream_timeout", Source.UPSTREAM, 504)
+
+FIREWALL_OVERLOADED = Code("firewall_overloaded", Source.INTERNAL, 503, Retry.LATER)
+FIREWALL_DRAINING = Code("firewall_draining", Source.INTERNAL, 503, Retry.LATER)
+FIREWALL_UNAVAILABLE = Code("firewall_unavailable", Source.INTERNAL, 503)
+INTERNAL_ERROR = Code("internal_error", Source.INTERNAL, 500)
+
+
+class Refusal(Exception):
+    """A request that is refused while it is being read; the pipeline turns it into a `Block`.
+
+    `message` is a sentence for people and holds nothing of the request's content.
+    """
+
+    def __init__(self, code: Code, message: str, **detail: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.detail = detail
