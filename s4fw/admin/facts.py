@@ -1,0 +1,152 @@
+"""What the admin listener asks of the process it runs in.  The steward implements `Facts`.
+
+The listener knows no table, no configuration and no journal: it asks, shapes the answer and says
+who may see it.  All calls are synchronous and come from the listener's event loop; they must not
+wait for anything but memory.
+
+Composition, in the process that has a loop:
+
+    guard = Guard(token, is_loopback(host))           # admin.auth; raises when it would be open
+    server = AdminServer(facts, guard)                # admin.server
+    await server.start(listening_socket)              # bound and listening; kept by its owner
+    ...
+    await server.close()
+
+The commands find the listener by reading the configuration.  Where its `admin.port` is 0 they read
+`<paths.runtime>/ports.json`, one object `{"data": 8080, "admin": 9090}` that the master writes
+(replaced whole, mode 0600) once both listeners are bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, TypedDict
+
+from s4fw.core.attribution import DIMENSIONS
+from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
+
+# What spend can be summed by; `budget` is not among them: /v1/budgets answers that.
+COSTS_BY = DIMENSIONS
+
+
+class UnknownBudget(LookupError):
+    """Asked to freeze or release a budget that the configuration does not name."""
+
+
+class WorkersStatus(TypedDict):
+    """How many workers there should be, how many hold their slot, how many are ready."""
+
+    configured: int
+    live: int
+    ready: int
+
+
+class TableStatus(TypedDict):
+    """How full the shared table is."""
+
+    path: str
+    cells: int
+    cells_max: int
+    open_leases: int
+
+
+class Status(TypedDict):
+    """The shape of /v1/status.  `started_at` is RFC 3339 in UTC."""
+
+    version: str
+    started_at: str
+    ready: bool
+    draining: bool
+    config_generation: int
+    workers: WorkersStatus
+    table: TableStatus
+    prices_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something worth a person's look: a block, an overrun, a recovery, a reload, a freeze.
+
+    `kind` is a word to filter by (block, shadow_block, overrun, accrued, recovery, gap, reload,
+    reload_refused, freeze, release, worker_exit, audit).  `level` is info, warning or alarm.
+    `message` is a sentence of ours; `fields` hold names and integers: budget_id, code, reason,
+    request_id, worker, amount_nusd, and `scope` values under their dimension's name.
+    """
+
+    at_ns: int  # wall clock
+    kind: str
+    level: str
+    message: str
+    fields: dict[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one value of a dimension cost since the sums began; amounts in nano-USD."""
+
+    value: str
+    spent_nusd: int
+    accrued_nusd: int
+    requests: int  # settled or accrued
+    blocked: int
+    tokens_in: int  # all input, cached or not
+    tokens_cached: int  # the part of tokens_in that was read from a cache
+    tokens_out: int
+
+    @property
+    def charged_nusd(self) -> int:
+        return self.spent_nusd + self.accrued_nusd
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """All values of one dimension, in any order, and since when (wall clock) they are summed."""
+
+    since_s: int
+    costs: list[Cost]
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What is frozen now: everything, and single budgets by their id."""
+
+    everything: bool
+    budgets: tuple[str, ...]
+
+
+class Facts(Protocol):
+    """The questions.  Cheap ones (`is_ready`, `is_draining`) are asked by every health check."""
+
+    def is_ready(self) -> bool:
+        """Table attached, configuration valid, a worker beating, not draining, nothing failed closed."""
+
+    def is_draining(self) -> bool:
+        """Whether the firewall is shutting down."""
+
+    def status(self) -> Status: ...
+
+    def budgets(self) -> list[BudgetFigures]:
+        """Current windows, one entry per cell, in the order of the configuration."""
+
+    def workers(self) -> list[WorkerFigures]:
+        """A row per slot that is or was in use, by slot."""
+
+    def events(self, limit: int) -> list[Event]:
+        """The last events, newest first, at most `limit`."""
+
+    def costs(self, by: str) -> Costs:
+        """Sums by one of COSTS_BY."""
+
+    def snapshot(self) -> Snapshot:
+        """Everything for /metrics, of one moment."""
+
+    def frozen(self) -> Frozen: ...
+
+    def freeze(self, budget_id: str | None) -> Frozen:
+        """Stop one budget, or everything for None; returns what is frozen then.
+
+        Raises UnknownBudget.  Freezing what is frozen changes nothing.
+        """
+
+    def release(self, budget_id: str | None) -> Frozen:
+        """Undo `freeze` of the same scope.  Raises UnknownBudget."""

@@ -1,0 +1,76 @@
+"""Plain figures of one moment: what readers give and what pages, metrics and the CLI show.
+
+Everything here is a number, a name from the configuration or an attribution value.  Amounts are
+nano-USD.  `spent`, `held` and `remaining` are derived, so they can never disagree with the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFigures:
+    """One cell of a budget: one scope in one window.
+
+    `limit_nusd` is the stated limit, also in shadow mode.  `scope` has one value for each dimension
+    of the budget's `per`, in its order.  `resets_at_s` is None for the window `total`.
+    """
+
+    id: str
+    scope: dict[str, str]
+    window: str
+    starts_at_s: int
+    resets_at_s: int | None
+    mode: str
+    limit_nusd: int
+    used_nusd: int = 0
+    charged_nusd: int = 0
+    accrued_nusd: int = 0
+    open_leases: int = 0
+    denials: int = 0
+    is_frozen: bool = False
+
+    @property
+    def spent_nusd(self) -> int:
+        """What providers reported: charged without the part that is accrued."""
+        return self.charged_nusd - self.accrued_nusd
+
+    @property
+    def held_nusd(self) -> int:
+        """What open reservations promise."""
+        return self.used_nusd - self.charged_nusd
+
+    @property
+    def remaining_nusd(self) -> int:
+        """What still fits; never below 0, even after a limit was lowered."""
+        return max(0, self.limit_nusd - self.used_nusd)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFigures:
+    """One slot of the table: a process that carries traffic or did.
+
+    `state` is starting, ready, draining, dead (its lock is free, leases remain) or gone.
+    `counters` has every name of `core.counter.COUNTERS`; those of a dead slot still count in sums.
+    """
+
+    slot: int
+    kind: str
+    pid: int
+    state: str
+    is_live: bool
+    heartbeat_age_ms: int
+    leases: int
+    generation: int
+    ring_lag: int
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All figures of one moment.  `gauges` has names of `meters.GAUGES` only."""
+
+    budgets: list[BudgetFigures]
+    workers: list[WorkerFigures]
+    gauges: dict[str, int] = field(default_factory=dict)
