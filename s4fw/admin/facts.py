@@ -118,7 +118,7 @@ class Facts(Protocol):
     """The questions.  Cheap ones (`is_ready`, `is_draining`) are asked by every health check."""
 
     def is_ready(self) -> bool:
-        """Table attached, configuration valid, a worker beating, not draining, nothing failed closed."""
+        """Table attached, configuration valid, a worker beating, not draining or failed closed."""
 
     def is_draining(self) -> bool:
         """Whether the firewall is shutting down."""

@@ -1,0 +1,97 @@
+"""Everything /metrics shows beside the counters of the data plane, declared once.
+
+A meter's `name` is the metric's whole name.  Amounts are in dollars because base units are the
+convention of the format; they are written as exact decimal text.  `labels` are in the order they
+are written; `scope` stands for one label for each dimension of the budget.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """One metric family.  `kind` is the format's word: gauge or counter."""
+
+    name: str
+    kind: str
+    unit: str
+    sentence: str
+    labels: tuple[str, ...] = ()
+
+
+_OF_BUDGET = ("budget", "window", "mode")
+
+
+def _amount(name: str, sentence: str) -> Meter:
+    return Meter(
+        f"s4fw_budget_{name}_usd", "gauge", "USD", sentence, ("budget", "window", "mode", "scope")
+    )
+
+
+def _budget(name: str, unit: str, sentence: str) -> Meter:
+    return Meter(f"s4fw_budget_{name}", "gauge", unit, sentence, _OF_BUDGET)
+
+
+def _worker(name: str, unit: str, sentence: str, labels: tuple[str, ...] = ("worker",)) -> Meter:
+    return Meter(f"s4fw_worker_{name}", "gauge", unit, sentence, labels)
+
+
+LIMIT = _amount("limit", "The stated limit of the current window; absent where summed.")
+USED = _amount("used", "Charged and held together: what the limit is compared with.")
+CHARGED = _amount("charged", "Spent and accrued together.")
+SPENT = _amount("spent", "What providers reported.")
+ACCRUED = _amount("accrued", "Charged at worst case because the truth is unknown.")
+HELD = _amount("held", "Promised to requests in flight.")
+REMAINING = _amount("remaining", "What still fits, never below 0; absent where summed.")
+
+CELLS = _budget("cells", "cells", "Scopes of the budget with a cell in the current window.")
+USED_RATIO_MAX = _budget(
+    "used_ratio_max", "ratio", "Used over limit of the scope nearest to its limit: alert on this."
+)
+DENIALS = _budget("denials", "requests", "Reserves that did not fit in the current windows.")
+IS_FROZEN = _budget("frozen", "1 or 0", "Whether the budget, or everything, is frozen.")
+
+WORKER_UP = _worker("up", "1 or 0", "Whether the slot's process is alive.", ("worker", "state"))
+HEARTBEAT_AGE = _worker("heartbeat_age_seconds", "seconds", "Time since the worker's last beat.")
+WORKER_LEASES = _worker("open_leases", "leases", "Reservations the worker holds.")
+RING_LAG = _worker("journal_lag_rows", "rows", "Journal rows the steward has not taken yet.")
+
+BUDGET_AMOUNTS = (LIMIT, USED, CHARGED, SPENT, ACCRUED, HELD, REMAINING)
+BUDGET_FIGURES = (CELLS, USED_RATIO_MAX, DENIALS, IS_FROZEN)
+WORKER_FIGURES = (WORKER_UP, HEARTBEAT_AGE, WORKER_LEASES, RING_LAG)
+
+# Figures of the whole instance by their key in `Snapshot.gauges`; what is absent is not shown.
+GAUGES = {
+    "ready": Meter("s4fw_ready", "gauge", "1 or 0", "Whether /readyz answers 200."),
+    "draining": Meter("s4fw_draining", "gauge", "1 or 0", "Whether the firewall is shutting down."),
+    "started_at_s": Meter(
+        "s4fw_start_time_seconds", "gauge", "seconds", "When the master started (Unix time)."
+    ),
+    "config_generation": Meter(
+        "s4fw_config_generation", "gauge", "generation", "Counts accepted configurations."
+    ),
+    "workers_configured": Meter(
+        "s4fw_workers_configured", "gauge", "workers", "How many workers there should be."
+    ),
+    "table_cells": Meter("s4fw_table_cells", "gauge", "cells", "Cells of the shared table in use."),
+    "table_cells_max": Meter(
+        "s4fw_table_cells_max", "gauge", "cells", "Cells the shared table has room for."
+    ),
+    "audit_mismatches": Meter(
+        "s4fw_audit_mismatches_total",
+        "counter",
+        "cells",
+        "Cells whose held did not equal the sum of their leases: a bug, never noise.",
+    ),
+    "audit_passes": Meter(
+        "s4fw_audit_passes_total", "counter", "passes", "Audits of the whole table completed."
+    ),
+    "recovered_leases": Meter(
+        "s4fw_recovered_leases_total", "counter", "leases", "Leases of dead workers resolved."
+    ),
+    "worker_exits": Meter(
+        "s4fw_worker_exits_total", "counter", "exits", "Workers that died unexpectedly."
+    ),
+}
