@@ -49,8 +49,10 @@ class Request:
         "body",
         "choices",
         "headers",
+        "hides_usage",
         "method",
         "model",
+        "output_tokens_extra",
         "output_tokens_max",
         "path",
         "pieces",
@@ -74,8 +76,10 @@ class Request:
         self.stream = False
         self.choices = 1  # how many answers are generated and billed
         self.output_tokens_max: int | None = None  # of one choice; None: the model's own maximum
+        self.output_tokens_extra = 0  # output tokens beside those, of one choice (predictions)
         self.tier: str | None = None
         self.runs: Sequence[Run] = ()
         self.tokens_extra = 0  # input tokens beside those of the runs (framing)
         # What is sent upstream instead of the body, where the dialect had to add something:
         self.pieces: tuple[bytes | memoryview, ...] | None = None
+        self.hides_usage = False  # we asked for usage, the caller did not: do not show it

@@ -1,0 +1,63 @@
+"""The wire shapes of providers: bytes to nouns and back, without I/O.
+
+`match` finds the route of a request by its raw path, exactly: what is not in the table is not
+governed and not forwarded.  A further provider is a further file here and its rows in `ROUTES`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from s4fw.core.dialect import Dialect, Route
+from s4fw.core.verdict import Block
+from s4fw.dialects.openai import OpenAI
+from s4fw.errors import ENDPOINT_NOT_GOVERNED, INVALID_REQUEST, METHOD_NOT_ALLOWED
+
+OPENAI = OpenAI()
+
+# Raw path -> method -> route.
+ROUTES: dict[bytes, dict[bytes, Route]] = {
+    b"/v1/chat/completions": {
+        b"POST": Route("openai.chat", OPENAI, True, b"/v1/chat/completions"),
+    },
+    b"/v1/models": {
+        b"GET": Route("openai.models", OPENAI, False, b"/v1/models"),
+    },
+}
+
+_MODEL_PATH = re.compile(rb"/v1/models/[A-Za-z0-9._:-]{1,128}")
+
+# What some server on the way might decode into another path or another header line: control bytes
+# raw or encoded, encoded separators and dots, backslashes, dot segments.
+_UNSAFE = re.compile(rb"[\x00-\x20\x7f\\]|%(?:[01][0-9A-Fa-f]|7[Ff]|2[EeFf]|5[Cc])|/\.{1,2}(?:/|$)")
+
+
+def match(method: bytes, raw_path: bytes) -> Route | Block:
+    """The route of a request, or why there is none.  `raw_path` is without the query."""
+    by_method = ROUTES.get(raw_path)
+    if by_method is None:
+        if _UNSAFE.search(raw_path):
+            return Block(INVALID_REQUEST, "the path holds control bytes or dot segments")
+        if not _MODEL_PATH.fullmatch(raw_path):
+            return Block(
+                ENDPOINT_NOT_GOVERNED,
+                "this path is not one the firewall can meter, so it is not forwarded",
+            )
+        by_method = {b"GET": Route("openai.models", OPENAI, False, raw_path)}
+    route = by_method.get(method)
+    if route is None:
+        allowed = ", ".join(sorted(name.decode() for name in by_method))
+        return Block(METHOD_NOT_ALLOWED, f"this path takes {allowed}", allow=allowed)
+    return route
+
+
+def dialect_of(raw_path: bytes) -> Dialect:
+    """The dialect in which to refuse a request that has no route: the best guess by its path."""
+    return OPENAI
+
+
+def refusal_for(
+    raw_path: bytes, block: Block, request_id: str
+) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, headers and body of a refusal before a route is known."""
+    return dialect_of(raw_path).refusal(block, request_id)

@@ -1,0 +1,40 @@
+"""OpenAI's wire shape (https://platform.openai.com/docs/api-reference): chat completions.
+
+chat      reads a request: what moves money in it, strictly
+meter     reads the usage out of an answer while it passes
+envelope  writes refusals and broken streams as OpenAI's SDKs understand them
+"""
+
+from __future__ import annotations
+
+from s4fw.core.dialect import Meter
+from s4fw.core.exchange import Exchange
+from s4fw.core.verdict import Block
+from s4fw.dialects.openai import chat, envelope
+from s4fw.dialects.openai.meter import DocumentMeter, StreamMeter
+from s4fw.errors import Code
+
+
+class OpenAI:
+    """The dialect as the pipeline and the proxy see it.  Stateless."""
+
+    name = "openai"
+    provider = "openai"
+
+    def read(self, x: Exchange) -> None:
+        """Read a chat completions body into `x.request`.  Raises Refusal.  May run in a thread."""
+        chat.read(x.request)
+
+    def meter(self, x: Exchange, status: int, is_stream: bool) -> Meter | None:
+        """The meter of an answer; only a 2xx of a metered route carries usage."""
+        if not x.route.is_metered or not 200 <= status < 300:
+            return None
+        return StreamMeter(x.request.hides_usage) if is_stream else DocumentMeter()
+
+    def refusal(self, block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
+        """Status, headers and body of a block, in OpenAI's error envelope."""
+        return envelope.refusal(block, request_id)
+
+    def error_event(self, code: Code, message: str) -> bytes:
+        """The event after which the SDK raises APIError; no [DONE] follows it."""
+        return envelope.error_event(code, message)

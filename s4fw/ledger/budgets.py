@@ -1,0 +1,248 @@
+"""Budgets: which cells an exchange must fit, and taking its reservation in all of them at once.
+
+Theory of operation.  A budget applies to an exchange that has a value for each of its dimensions.
+Which cells that are depends only on the attribution and on the current windows, so the answer is
+resolved once and remembered with the moment at which its first window ends; the hot path is one
+dictionary lookup, one comparison and one C call.  What is remembered may be stale in one way only:
+the steward closed a cell that nobody used.  The table notices (the cell's generation has passed)
+and the answer is resolved anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from s4fw.core.attribution import DIMENSIONS, OTHER, Attribution
+from s4fw.core.exchange import Exchange
+from s4fw.core.verdict import Block
+from s4fw.errors import (
+    BUDGET_EXCEEDED,
+    FIREWALL_OVERLOADED,
+    FIREWALL_UNAVAILABLE,
+    FROZEN,
+)
+from s4fw.ledger import journal
+from s4fw.ledger import table as t
+from s4fw.ledger.reservation import HeldReservation
+from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of
+from s4fw.ledger.table import CellSet, Table
+from s4fw.ledger.window import Clock, boot_ns, end_of, for_people, iso
+from s4fw.units import usd
+
+PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
+
+REMEMBERED_MAX = 100_000  # attributions whose cells a worker remembers
+CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and reserve
+
+
+class AppliedCell:
+    """One cell an exchange must fit, with what is said about it to people and in headers."""
+
+    __slots__ = ("ends_s", "limit_nusd", "resets_at", "rule", "scope", "warn")
+
+    def __init__(self, rule: BudgetRule, scope: tuple[str, ...], ends_s: int) -> None:
+        self.rule = rule
+        self.scope = scope
+        self.ends_s = ends_s
+        self.limit_nusd = rule.limit_of(scope)
+        self.resets_at = None if rule.budget.window == "total" else iso(ends_s)
+        # Highest threshold first: (amount, text of the header).
+        self.warn = [
+            (self.limit_nusd * permille // 1000, f"{rule.id} {permille / 10:g}%")
+            for permille in sorted(rule.budget.warn_at, reverse=True)
+        ]
+
+    def named_scope(self) -> dict[str, str]:
+        """The scope with its dimensions' names, as it stands in JSON."""
+        return dict(zip(self.rule.budget.per, self.scope, strict=True))
+
+
+class Applied:
+    """All cells of one attribution in the current windows."""
+
+    __slots__ = ("cell_set", "cells", "shown", "until_ns", "values", "warned")
+
+    def __init__(
+        self,
+        cell_set: CellSet,
+        cells: list[AppliedCell],
+        values: tuple[int, ...],
+        until_ns: int,
+    ) -> None:
+        self.cell_set = cell_set
+        self.cells = cells
+        self.values = values
+        self.until_ns = until_ns  # on the boot clock: when the first of its windows ends
+        self.shown = [(i, c) for i, c in enumerate(cells) if c.rule.is_shown]
+        self.warned = [(i, c) for i, c in self.shown if c.warn]
+
+
+class Budgets:
+    """Takes reservations for one worker; each process has its own, over the one shared table."""
+
+    def __init__(
+        self,
+        table: Table,
+        budgets: Sequence[Budget],
+        clock: Clock,
+        price_version: str,
+        values_max: dict[str, int] | None = None,
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._values_max = values_max or {}
+        self._price = table.intern(PRICE_DIMENSION, price_version.encode())
+        self.rules = rules_of(table, budgets)
+        self._applied: dict[Attribution, Applied] = {}
+
+    def follow_clock(self) -> None:
+        """Take over what the master published; a worker calls it with each of its beats."""
+        self._clock.follow(*self._table.clock())
+
+    def value_ids(self, attribution: Attribution) -> tuple[int, ...]:
+        """The interned ids of an attribution's values, 0 where it has none."""
+        return tuple(
+            0 if value is None else self._intern(dimension, value)
+            for dimension, value in enumerate(attribution.values)
+        )
+
+    def _intern(self, dimension: int, value: str) -> int:
+        most = self._values_max.get(DIMENSIONS[dimension], 0)
+        return self._table.intern(dimension, value.encode(), most)
+
+    def reserve(self, x: Exchange) -> Block | None:
+        """Hold `x.quote_nusd` in every cell of the exchange, or in none and say why."""
+        assert x.attribution is not None
+        for _ in range(CLAIM_TRIES):
+            applied = self._applied.get(x.attribution)
+            if applied is None or boot_ns() >= applied.until_ns:
+                applied = self._resolve(x.attribution)
+            lease = self._table.reserve(applied.cell_set, x.quote_nusd, x.id, self._price)
+            if lease >= 0:
+                x.reservation = HeldReservation(
+                    self._table, self._clock, lease, x.quote_nusd, self._price
+                )
+                self._describe(x, applied)
+                return None
+            if lease != t.STALE:
+                return self._block(x, applied, lease)
+            del self._applied[x.attribution]
+        return Block(FIREWALL_UNAVAILABLE, "the budget's cell was closed again and again")
+
+    def journal_block(self, x: Exchange) -> None:
+        """Journal a refused exchange: a row without money."""
+        row = self._table.row()
+        if row is None:
+            return
+        values: tuple[int, ...] = ()
+        if x.attribution is not None:
+            applied = self._applied.get(x.attribution)
+            values = applied.values if applied is not None else self.value_ids(x.attribution)
+        journal.fill_block(row, x, self._clock.now_ns(), values)
+        self._table.publish()
+
+    def _resolve(self, attribution: Attribution) -> Applied:
+        """Find or open the cells of an attribution in the windows of now."""
+        ids = self.value_ids(attribution)
+        named = [
+            OTHER if value is not None and self._table.is_other(value_id) else value
+            for value, value_id in zip(attribution.values, ids, strict=True)
+        ]
+        cells, places = [], []
+        until_s = 2**62
+        for rule in self.rules:
+            scope = rule.values_in(named)
+            if scope is None:
+                continue
+            window = rule.budget.window
+            start_s = self._clock.start_of(window, rule.zone)
+            ends_s = end_of(window, start_s, rule.zone)
+            place = self._table.claim(
+                rule.value_id,
+                rule.kind,
+                start_s,
+                [ids[dimension] for dimension in rule.dimensions],
+                rule.enforced_limit_of(scope),
+                rule.limit_of(scope),
+            )
+            places.append(place)
+            cells.append(AppliedCell(rule, scope, ends_s))
+            until_s = min(until_s, ends_s)
+        until_ns = until_s * 1_000_000_000 - self._clock.offset_ns
+        applied = Applied(self._table.cell_set(places, ids), cells, ids, until_ns)
+        if len(self._applied) >= REMEMBERED_MAX:
+            self._applied.clear()
+        self._applied[attribution] = applied
+        return applied
+
+    def _describe(self, x: Exchange, applied: Applied) -> None:
+        """Fill what the answer's headers say: the tightest budget, warnings, shadow blocks."""
+        answer = self._table.answer
+        tightest = None
+        for index, cell in applied.shown:
+            left = cell.limit_nusd - answer[2 + index]
+            if tightest is None or left < tightest:
+                tightest = left
+                x.budget_id = cell.rule.id
+                x.budget_resets_at = cell.resets_at
+        if tightest is not None:
+            x.budget_remaining_nusd = max(0, tightest)
+        for index, cell in applied.warned:
+            used = answer[2 + index]
+            for amount, text in cell.warn:
+                if used >= amount:
+                    x.budget_warning = (
+                        text if x.budget_warning is None else f"{x.budget_warning}, {text}"
+                    )
+                    break
+        if answer[1]:
+            x.shadow_reason = BUDGET_EXCEEDED.name
+
+    def _block(self, x: Exchange, applied: Applied, refused: int) -> Block:
+        if refused == t.DENIED:
+            index = self._table.answer[0]
+            return self._exceeded(x, applied.cells[index], self._table.answer[2 + index])
+        if refused == t.FROZEN:
+            return Block(FROZEN, "not sent. Spending is frozen by the operator of this firewall.")
+        if refused in (t.FULL, t.BUSY):
+            return Block(
+                FIREWALL_OVERLOADED,
+                "not sent. The firewall is busy; try again shortly.",
+                retry_after_s=1,
+            )
+        return Block(
+            FIREWALL_UNAVAILABLE,
+            "not sent. The firewall cannot record spend at the moment, so it lets nothing through.",
+        )
+
+    @staticmethod
+    def _exceeded(x: Exchange, cell: AppliedCell, used_nusd: int) -> Block:
+        """The refusal of a budget that does not fit: which, how much, until when, whom to ask."""
+        budget = cell.rule.budget
+        scope = cell.named_scope()
+        left = max(0, cell.limit_nusd - used_nusd)
+        name = budget.id
+        if scope:
+            name += f" ({', '.join(f'{k} {v}' for k, v in scope.items())})"
+        until = f" until {for_people(cell.ends_s)}" if cell.resets_at else ""
+        detail: dict[str, Any] = {
+            "budget_id": budget.id,
+            "scope": scope,
+            "window": budget.window,
+            "resets_at": cell.resets_at,
+        }
+        cost = f"not sent. It could cost up to {usd(x.quote_nusd)} and"
+        if cell.rule.is_shown:
+            message = f"{cost} budget {name} has {usd(left)} left of {usd(cell.limit_nusd)}{until}."
+            detail |= {
+                "limit_nusd": cell.limit_nusd,
+                "used_nusd": used_nusd,
+                "remaining_nusd": left,
+            }
+        else:
+            message = f"{cost} budget {name} has less than that left{until}."
+        detail["requested_nusd"] = x.quote_nusd
+        if budget.owner:
+            message += f" Ask {budget.owner}."
+        return Block(BUDGET_EXCEEDED, message, detail)

@@ -1,0 +1,185 @@
+"""Journal rows: the counts of one exchange as a 256-byte record in the shared table.
+
+The C side owns the record (`s4_row` in native/s4_table.h) and fills what it knows of the money:
+sequence, kind, owner, cells, value ids, reserved, charged, request id.  A worker writes the rest
+into the next free record of its own ring before it resolves the reservation, and the record is
+published by the same atomic step that moves the money.  Only counts and ids, never content.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from time import monotonic_ns
+
+from s4fw import errors
+from s4fw.core.exchange import Exchange
+from s4fw.core.reason import Reason
+
+ROW_BYTES = 256
+
+
+class Kind(IntEnum):
+    """What a row records."""
+
+    SETTLE = 1
+    VOID = 2
+    BLOCK = 3
+    CORRECT = 4
+    RECOVER = 5
+    GAP = 6
+    EVENT = 7
+
+
+class Decision(IntEnum):
+    """What the firewall decided."""
+
+    ALLOW = 0
+    CLAMP = 1
+    SHADOW_BLOCK = 2
+    BLOCK = 3
+
+
+# Refusals by their number in a row: append only.
+CODES: tuple[errors.Code | None, ...] = (
+    None,
+    errors.INVALID_REQUEST,
+    errors.DUPLICATE_KEY,
+    errors.AMBIGUOUS_FIELD,
+    errors.INVALID_API_KEY,
+    errors.METHOD_NOT_ALLOWED,
+    errors.REQUEST_TIMEOUT,
+    errors.REQUEST_TOO_LARGE,
+    errors.UNSUPPORTED_ENCODING,
+    errors.EXPECTATION_FAILED,
+    errors.HEADERS_TOO_LARGE,
+    errors.NOT_IMPLEMENTED,
+    errors.VERSION_NOT_SUPPORTED,
+    errors.ENDPOINT_NOT_GOVERNED,
+    errors.ATTRIBUTION_CONFLICT,
+    errors.UNKNOWN_MODEL,
+    errors.UNBOUNDED_REQUEST,
+    errors.BUDGET_EXCEEDED,
+    errors.FROZEN,
+    errors.UPSTREAM_UNREACHABLE,
+    errors.UPSTREAM_INVALID,
+    errors.UPSTREAM_CUT,
+    errors.UPSTREAM_TIMEOUT,
+    errors.FIREWALL_OVERLOADED,
+    errors.FIREWALL_DRAINING,
+    errors.FIREWALL_UNAVAILABLE,
+    errors.INTERNAL_ERROR,
+)
+CODE_INDEX = {code: index for index, code in enumerate(CODES) if code is not None}
+
+_ALL = struct.Struct("<Qq16sBBBBHH8I8I8Iqq12I")
+_AT = struct.Struct("<q")  # offset 8
+_REASON = struct.Struct("<BB")  # offset 33
+_STATUS = struct.Struct("<H")  # offset 36
+_TAIL = struct.Struct("<12I")  # offset 152: price, tokens x 8, duration, first byte, code
+_NO_VALUES = (0,) * 8
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """One row as read back.  `values` are value ids by dimension, `cells` (index, generation)."""
+
+    seq: int
+    at_ns: int
+    request: bytes
+    kind: Kind
+    reason: Reason
+    decision: Decision
+    status: int
+    slot: int
+    values: tuple[int, ...]
+    cells: tuple[tuple[int, int], ...]
+    reserved_nusd: int
+    charged_nusd: int
+    price: int
+    tokens: tuple[int, ...]
+    duration_ms: int
+    first_byte_ms: int
+    code: str | None
+
+    @property
+    def is_accrued(self) -> bool:
+        """Whether the charge is the worst case because the truth is unknown."""
+        return 10 <= self.reason < 30
+
+
+def _tail_of(x: Exchange, price: int, code: int) -> tuple[int, ...]:
+    usage = x.meter.usage if x.meter is not None else None
+    duration_ms = (monotonic_ns() - x.started_ns) // 1_000_000
+    first_byte_ms = (x.first_byte_ns - x.started_ns) // 1_000_000 if x.first_byte_ns else 0
+    if usage is None:
+        return (price, 0, 0, 0, 0, 0, 0, 0, 0, duration_ms, first_byte_ms, code)
+    return (
+        price,
+        usage.uncached_input,
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.cache_write_30m + usage.cache_write_12h,
+        usage.output,
+        usage.reasoning,
+        usage.audio_input + usage.audio_output,
+        duration_ms,
+        first_byte_ms,
+        code,
+    )
+
+
+def fill(row: memoryview, x: Exchange, at_ns: int, reason: Reason, price: int) -> None:
+    """Write what Python knows of a resolved exchange; the C adds the money and publishes."""
+    decision = Decision.SHADOW_BLOCK if x.shadow_reason else Decision.ALLOW
+    _AT.pack_into(row, 8, at_ns)
+    _REASON.pack_into(row, 33, reason, decision)
+    _STATUS.pack_into(row, 36, x.status)
+    _TAIL.pack_into(row, 152, *_tail_of(x, price, 0))
+
+
+def fill_block(row: memoryview, x: Exchange, at_ns: int, values: tuple[int, ...]) -> None:
+    """Write the whole row of a refused exchange: it holds no money and no cells."""
+    block = x.block
+    code = CODE_INDEX.get(block.code, 0) if block is not None else 0
+    status = block.code.status if block is not None else 0
+    _ALL.pack_into(
+        row,
+        0,
+        *(0, at_ns, x.id, Kind.BLOCK, Reason.NOT_SENT, Decision.BLOCK, 0, status, 0),
+        *(values or _NO_VALUES),
+        *_NO_VALUES,
+        *_NO_VALUES,
+        *(x.quote_nusd, 0),
+        *_tail_of(x, 0, code),
+    )
+
+
+def read(rows: bytes) -> Iterator[JournalRow]:
+    """The rows of a drained piece of a ring, in order."""
+    for at in range(0, len(rows), ROW_BYTES):
+        fields = _ALL.unpack_from(rows, at)
+        seq, at_ns, request, kind, reason, decision, count, status, slot = fields[:9]
+        code = CODES[fields[46]] if fields[46] < len(CODES) else None
+        yield JournalRow(
+            seq=seq,
+            at_ns=at_ns,
+            request=request,
+            kind=Kind(kind),
+            reason=Reason(reason),
+            decision=Decision(decision),
+            status=status,
+            slot=slot,
+            values=fields[9:17],
+            cells=tuple(zip(fields[17 : 17 + count], fields[25 : 25 + count], strict=True)),
+            reserved_nusd=fields[33],
+            charged_nusd=fields[34],
+            price=fields[35],
+            tokens=fields[36:44],
+            duration_ms=fields[44],
+            first_byte_ms=fields[45],
+            code=code.name if code is not None else None,
+        )

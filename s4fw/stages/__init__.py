@@ -1,0 +1,38 @@
+"""The firewall, as one list.  Read it from top to bottom: this is the way of every request.
+
+`finish` walks the same list upwards.  A further rule is one file here and one line below.
+"""
+
+from __future__ import annotations
+
+from s4fw.config import Config
+from s4fw.core.exchange import Offload
+from s4fw.core.pipeline import Pipeline
+from s4fw.ledger.budgets import Budgets
+from s4fw.pricing import RateCard
+from s4fw.stages.attribute import Attribute
+from s4fw.stages.budget import Budget
+from s4fw.stages.quote import Quote
+from s4fw.stages.read import Read
+from s4fw.stages.reconcile import Reconcile
+from s4fw.tokens import TokenCounter
+
+
+def build(
+    config: Config,
+    budgets: Budgets,
+    rates: RateCard,
+    tokens: TokenCounter,
+    offload: Offload,
+    counters: memoryview,
+) -> Pipeline:
+    """The pipeline of one configuration.  A worker calls it at its start and at each reload."""
+    return Pipeline(
+        [
+            Read(offload),  # one strict reading of the body; most bad input ends here
+            Attribute(config.keys, config.attribution),  # who pays; unknown keys end at the head
+            Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
+            Budget(budgets),  # takes the money, last: a refusal almost never has to give back
+            Reconcile(budgets, rates, counters),  # first at finish: what it did cost
+        ]
+    )

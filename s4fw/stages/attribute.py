@@ -1,0 +1,163 @@
+"""Attribute: who calls, and who pays.
+
+The credential is judged at the head, before the body costs anything.  What a key pins, no header
+changes; what it does not name in `may_set`, no header sets.  Values of headers are labels, never
+authority: they choose among budgets that the operator wrote, and the surplus of values beyond what
+was declared or allowed shares one budget.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence, Set
+from typing import Protocol
+
+from s4fw.core.attribution import DEFAULTED, DIMENSIONS, UNATTRIBUTED, Attribution
+from s4fw.core.exchange import Exchange
+from s4fw.core.stage import Stage
+from s4fw.core.verdict import Block, Verdict
+from s4fw.errors import ATTRIBUTION_CONFLICT, INVALID_API_KEY, INVALID_REQUEST
+
+# The dimensions that callers may name, and the header of each.
+HEADERS = {
+    name: f"x-s4fw-{name}".encode()
+    for name in ("tenant", "feature", "customer", "agent", "session")
+}
+_VALUE = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
+REMEMBERED_MAX = 100_000
+
+
+class Key(Protocol):
+    """A configured caller (see `s4fw.config`)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def tenant(self) -> str | None: ...
+    @property
+    def feature(self) -> str | None: ...
+    @property
+    def customer(self) -> str | None: ...
+    @property
+    def agent(self) -> str | None: ...
+    @property
+    def may_set(self) -> Set[str]: ...
+
+
+class Declared(Protocol):
+    """What the configuration says about values (see `s4fw.config`)."""
+
+    @property
+    def known(self) -> Mapping[str, Set[str]]: ...
+
+
+def credential(headers: Mapping[bytes, bytes]) -> bytes | Block | None:
+    """The caller's key from the head: None without one, a Block when two differ."""
+    found = set()
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, value = authorization.partition(b" ")
+        if scheme.lower() == b"bearer" and value.strip():
+            found.add(value.strip())
+    for name in (b"x-api-key", b"x-s4fw-key"):
+        value = headers.get(name, b"")
+        if value:
+            found.add(value)
+    if len(found) > 1:
+        return Block(INVALID_REQUEST, "the request carries two different keys; send one")
+    return found.pop() if found else None
+
+
+class Attribute(Stage):
+    """Identifies the caller and fills `x.attribution`."""
+
+    name = "attribute"
+    is_for_free_routes = True
+
+    def __init__(self, keys: Sequence[Key], declared: Declared) -> None:
+        # Keyed by digest: looking a digest up tells an attacker nothing about another one.
+        self._keys = {bytes.fromhex(key.sha256): key for key in keys}
+        self._known = declared.known
+        self._remembered: dict[tuple[object, ...], Attribution] = {}
+
+    def open(self, x: Exchange) -> Verdict:
+        """Judge the credential; refuses before the body is read."""
+        if not self._keys:
+            return None
+        presented = credential(x.request.headers)
+        if isinstance(presented, Block):
+            return presented
+        if presented is None:
+            return Block(INVALID_API_KEY, "the request carries no key of this firewall")
+        x.caller = self._keys.get(hashlib.sha256(presented).digest())
+        if x.caller is None:
+            return Block(INVALID_API_KEY, "this key is not known to the firewall")
+        return self._conflict(x.caller, x.request.headers)
+
+    @staticmethod
+    def _conflict(key: Key, headers: Mapping[bytes, bytes]) -> Block | None:
+        """Refuse a header that names what the key pins to another value, or may not set."""
+        for dimension, header in HEADERS.items():
+            value = headers.get(header)
+            if value is None:
+                continue
+            pinned = getattr(key, dimension, None)
+            if pinned is not None and value != pinned.encode():
+                return Block(
+                    ATTRIBUTION_CONFLICT,
+                    f"header {header.decode()} differs from the {dimension} of this key",
+                )
+            if pinned is None and dimension not in key.may_set:
+                return Block(
+                    ATTRIBUTION_CONFLICT,
+                    f"this key may not set {header.decode()}; its owner can allow it in may_set",
+                )
+        return None
+
+    def admit(self, x: Exchange) -> Verdict:
+        """Resolve the value of each dimension: pinned, else the header, else the default."""
+        headers = x.request.headers
+        given = (
+            x.caller.id if x.caller is not None else None,
+            x.request.model,
+            x.route.dialect.provider,
+            *[headers.get(header) for header in HEADERS.values()],
+        )
+        attribution = self._remembered.get(given)
+        if attribution is None:
+            attribution = self._resolve(x)
+            if len(self._remembered) >= REMEMBERED_MAX:
+                self._remembered.clear()
+            self._remembered[given] = attribution
+        x.attribution = attribution
+        return None
+
+    def _resolve(self, x: Exchange) -> Attribution:
+        values: dict[str, str | None] = {
+            "key": x.caller.id if x.caller is not None else None,
+            "model": x.request.model or None,
+            "provider": x.route.dialect.provider,
+        }
+        for dimension, header in HEADERS.items():
+            value = getattr(x.caller, dimension, None)
+            if value is None and header in x.request.headers:
+                value = _label(x.request.headers[header])
+            if value is None and dimension in DEFAULTED:
+                value = UNATTRIBUTED
+            known = self._known.get(dimension)
+            if value is not None and known is not None and value not in known:
+                value = UNATTRIBUTED
+            values[dimension] = value
+        return Attribution(tuple(values[dimension] for dimension in DIMENSIONS))
+
+
+def _label(value: bytes) -> str | None:
+    """A header's value as a label; what is no plain label is hashed, so that it stays distinct."""
+    if not value:
+        return None
+    if _VALUE.fullmatch(value):
+        return value.decode()
+    return "h:" + hashlib.sha256(value).hexdigest()[:32]

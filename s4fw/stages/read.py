@@ -1,0 +1,28 @@
+"""Read: the dialect's one strict reading of the body.
+
+Up to OFFLOAD_BYTES the scan takes well below a millisecond and runs at once; a larger body is read
+in a thread, where the scanner runs without the interpreter's lock.
+"""
+
+from __future__ import annotations
+
+from s4fw.core.exchange import Exchange, Offload
+from s4fw.core.stage import Admitted, Stage
+
+OFFLOAD_BYTES = 512 * 1024
+
+
+class Read(Stage):
+    """First of all: what cannot be read in exactly one way is refused."""
+
+    name = "read"
+
+    def __init__(self, offload: Offload) -> None:
+        self._offload = offload
+
+    def admit(self, x: Exchange) -> Admitted:
+        """Fill the metered part of the request.  Raises Refusal."""
+        if len(x.request.body) <= OFFLOAD_BYTES:
+            x.route.dialect.read(x)
+            return None
+        return self._offload(lambda: x.route.dialect.read(x))
