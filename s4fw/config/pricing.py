@@ -1,0 +1,45 @@
+"""`pricing`: rates of our own, and what happens to models without any."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from s4fw.config.forms import Choice, Text, Whole, usd_per_mtok
+from s4fw.config.section import Section, setting
+
+TOKENS_MAX = 100_000_000  # far beyond any model; keeps rate times tokens within the table's int64
+Tokens = Annotated[int, Whole(1, TOKENS_MAX)]
+Rate = Annotated[int, usd_per_mtok()]
+Model = Annotated[str, Text(r"[A-Za-z0-9._:/-]{1,128}", "1 to 128 letters, digits or ._:/-")]
+
+
+class PriceOverride(Section):
+    """The rates of one model, instead of the built-in ones."""
+
+    input_pusd: Rate = setting("US dollars per million input tokens.", key="input_usd_per_mtok")
+    output_pusd: Rate = setting(
+        "US dollars per million output tokens, reasoning included.", key="output_usd_per_mtok"
+    )
+    cache_read_pusd: Rate | None = setting(
+        "US dollars per million input tokens read from a cache; the input rate where left out.",
+        None,
+        key="cache_read_usd_per_mtok",
+    )
+    cache_write_pusd: Rate | None = setting(
+        "US dollars per million input tokens written to a cache; the input rate where left out.",
+        None,
+        key="cache_write_usd_per_mtok",
+    )
+    max_output_tokens: Tokens = setting("The most the model generates in one answer.")
+    max_input_tokens: Tokens | None = setting("The most the model takes in.", None)
+
+
+class Pricing(Section):
+    """What tokens cost."""
+
+    unknown_models: Annotated[Literal["refuse"], Choice("refuse")] = setting(
+        "What happens to a request for a model without a price: it is refused.", "refuse"
+    )
+    overrides: dict[Model, PriceOverride] = setting(
+        "Rates for models by their exact id, before the built-in ones.", {}
+    )

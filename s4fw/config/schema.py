@@ -1,0 +1,85 @@
+"""The whole configuration: one frozen, picklable value, from which every process is built."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from s4fw.config.attribution import Attribution
+from s4fw.config.budgets import BUDGETS_MAX, Budget
+from s4fw.config.keys import Key
+from s4fw.config.listeners import Admin, Server
+from s4fw.config.paths import Paths
+from s4fw.config.pricing import Pricing
+from s4fw.config.section import Section, setting
+from s4fw.config.upstreams import Upstream, named_upstreams
+
+__all__ = [
+    "BUDGETS_MAX", "Admin", "Attribution", "Budget", "Config", "Key", "Paths", "Pricing", "Server",
+    "Upstream",
+]  # fmt: skip
+
+
+class Config(Section):
+    """What `s4fw.yaml` says, complete with defaults; made by `load` and `parse` only."""
+
+    server: Server = setting("The listener of callers.", {})
+    admin: Admin = setting("The listener of operators.", {})
+    upstreams: Annotated[dict[str, Upstream], BeforeValidator(named_upstreams)] = setting(
+        "The providers, by name."
+    )
+    keys: tuple[Key, ...] = setting(
+        "Who may call. Where left out, everyone may, with the caller's own credential.", []
+    )
+    attribution: Attribution = setting("Bounds of what headers can say about who pays.", {})
+    budgets: tuple[Budget, ...] = setting(f"The budgets, at most {BUDGETS_MAX}.", [])
+    pricing: Pricing = setting("What tokens cost.", {})
+    paths: Paths = setting("Where state is kept.", {})
+
+    source_path: str | None = Field(None, alias="(source)", exclude=True)
+    warnings: tuple[str, ...] = Field((), alias="(warnings)", exclude=True)
+
+    @cached_property
+    def digest(self) -> str:
+        """A short hash of the effective configuration without its secrets."""
+        text = json.dumps(effective(self, is_for_people=False), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def unreloadable(self) -> tuple[tuple[str, Any], ...]:
+        """What may not change on a reload, as (path, value): sockets and files stay as they are."""
+        return (
+            ("server.host", self.server.host),
+            ("server.port", self.server.port),
+            ("server.workers", self.server.workers),
+            ("admin.host", self.admin.host),
+            ("admin.port", self.admin.port),
+            ("paths.runtime", str(self.paths.runtime)),
+            ("paths.state", str(self.paths.state)),
+        )
+
+
+def effective(config: Config, *, is_for_people: bool = True) -> dict[str, Any]:
+    """The configuration as it could stand in the file, defaults included and secrets masked.
+
+    For people the digests of keys are shortened, too: a weak key can be guessed from its digest.
+    """
+    shown: dict[str, Any] = _listed(config.model_dump(by_alias=True, exclude_none=True))
+    if is_for_people:
+        for key in shown["keys"]:
+            key["sha256"] = key["sha256"][:12] + "..."
+    return shown
+
+
+def _listed(value: Any) -> Any:
+    """Sets in order and tuples as lists, so that the same configuration reads the same."""
+    if isinstance(value, dict):
+        return {name: _listed(one) for name, one in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    if isinstance(value, (list, tuple)):
+        return [_listed(one) for one in value]
+    return value

@@ -1,0 +1,82 @@
+"""What is allowed but probably not meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from s4fw.config.budgets import Budget
+from s4fw.config.listeners import is_loopback
+from s4fw.config.schema import Config
+from s4fw.core.attribution import DEFAULTED
+
+
+def warnings(config: Config) -> Iterator[str]:
+    """Sentences for `check`, the log of a start, and the log of a reload."""
+    if not any(_is_firm(budget, config) for budget in config.budgets):
+        yield (
+            "No enforced budget is free of dimensions that callers choose: whoever makes up new"
+            " values gets a fresh limit with each. Add a budget with an empty `per`."
+        )
+    for budget in config.budgets:
+        if (reason := _never_applies(budget, config)) is not None:
+            yield f"Budget {budget.id} never applies: {reason}."
+        yield from _idle_overrides(budget, config)
+    for upstream in config.upstreams.values():
+        if upstream.base_url.startswith("http:") and not upstream.is_loopback:
+            yield (
+                f"Upstream {upstream.name} is spoken to over plain http: prompts and credentials"
+                " cross the network in the clear."
+            )
+    yield from _open_door(config)
+
+
+def _is_firm(budget: Budget, config: Config) -> bool:
+    """Whether an enforced budget meets every request, and callers cannot multiply its limit."""
+    return budget.mode == "enforce" and all(_is_given(d, config) for d in budget.per)
+
+
+def _is_given(dimension: str, config: Config) -> bool:
+    """Whether every request has a value for it, out of values that callers cannot extend."""
+    keys = config.keys
+    if dimension == "provider":
+        return True  # where a request goes is written in `upstreams`
+    if dimension == "key":
+        return bool(keys)
+    if dimension in DEFAULTED:
+        is_open = not keys or any(dimension in key.may_set for key in keys)
+        return not is_open or dimension in config.attribution.known
+    # A session can be left out, and then its budget does not apply; an agent, unless each key pins
+    # it.  The model is the caller's choice among all that have a price.
+    return dimension == "agent" and bool(keys) and all(key.agent is not None for key in keys)
+
+
+def _never_applies(budget: Budget, config: Config) -> str | None:
+    if "key" in budget.per and not config.keys:
+        return "it is per key, and there are no `keys`"
+    for dimension in ("session", "agent"):
+        if dimension not in budget.per or not config.keys:
+            continue
+        if not any(dimension in key.may_set or dimension in key.pins for key in config.keys):
+            return f"it is per {dimension}, and no key pins it or may set it"
+    return None
+
+
+def _idle_overrides(budget: Budget, config: Config) -> Iterator[str]:
+    """Overrides for values that no request can have."""
+    ids = frozenset(key.id for key in config.keys)
+    for override in budget.overrides:
+        for dimension, value in override.scope.items():
+            known = ids if dimension == "key" else config.attribution.known.get(dimension)
+            if known is not None and value not in known and value not in ("other", "unattributed"):
+                yield f"Budget {budget.id}: no request has {dimension} {value} of its overrides."
+
+
+def _open_door(config: Config) -> Iterator[str]:
+    if config.keys or is_loopback(config.server.host):
+        return
+    for upstream in config.upstreams.values():
+        if upstream.api_key is not None:
+            yield (
+                f"Everyone who reaches {config.server.host} spends with the credential of upstream"
+                f" {upstream.name}: there are no `keys`."
+            )
