@@ -1,0 +1,13 @@
+"""Counts input tokens before a request runs, with the provider's own published vocabularies.
+
+encoding   the vocabularies, loaded from files beside this package and checked
+pieces     cuts a long text where the tokenizer is certain to cut it too
+counter    counts the runs of a request, and remembers what it counted by keyed hash
+
+No content is kept: what is remembered is a digest and a number.  Needs no network and writes no
+file.  The only package that knows tiktoken.
+"""
+
+from s4fw.tokens.counter import TokenCounter
+
+__all__ = ["TokenCounter"]
