@@ -79,6 +79,11 @@ class Event:
     message: str
     fields: dict[str, str | int] = field(default_factory=dict)
 
+    @property
+    def log_text(self) -> str:
+        """What a log line may show of it: `log.warning("%s", event)` (see `observe.log`)."""
+        return self.message
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:

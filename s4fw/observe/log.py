@@ -1,11 +1,12 @@
-"""Log records as JSON lines: time, level, what happened, fields.  Counts, never content.
+"""Log records as JSON lines: time, level, event, message, fields.  Counts, never content.
 
 Anything may end up in a log call: an exception whose text quotes a prompt, a repr of a request, a
 library that logs what it failed to parse.  So nothing is passed on because nobody thought of it;
 everything is dropped that is not known to be harmless:
 
 * the message of our own loggers is the literal text of the call; what is put into it is shown only
-  where it is a number, a bare word or a `file.py:line`, or has a request id; else `-` stands there
+  where it is a number, a bare word, a `file.py:line`, a `Path`, or has a `request_id` or a
+  `log_text` (a sentence that is ours by construction); else `-` stands there
 * a foreign library's message is dropped whole: its name, level, file and line remain
 * `extra={...}` is shown for the names of `FIELDS`, numbers and short plain words only
 * of an exception its type and the frames as `file:line`; never its text, a local or a source line
@@ -19,7 +20,7 @@ import logging
 import re
 import sys
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, TextIO
 
@@ -58,6 +59,7 @@ class JsonLines(logging.Formatter):
             "time": rfc3339_ms(int(record.created * 1000) * 1_000_000),
             "level": record.levelname.lower(),
             "event": _event(record),
+            "message": _message(record),
             "pid": record.process,
         }
         line |= {
@@ -82,9 +84,17 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
 
 
 def _event(record: logging.LogRecord) -> str:
+    """The word to filter by: `extra={"event": "recovery"}`, else which part of the house speaks."""
+    event = record.__dict__.get("event")
+    if isinstance(event, str) and _WORD.fullmatch(event):
+        return event
+    return record.name
+
+
+def _message(record: logging.LogRecord) -> str:
     is_ours = record.name == _OURS or record.name.startswith(_OURS + ".")
     if not is_ours or not isinstance(record.msg, str):
-        return f"{record.name} at {Path(record.pathname).name}:{record.lineno}"
+        return f"at {Path(record.pathname).name}:{record.lineno}"
     return _filled(record.msg, record.args)[:_MESSAGE_CHARS_MAX]
 
 
@@ -112,9 +122,11 @@ def _word(value: object) -> str:
         return f"{value:.3f}"
     if isinstance(value, str):
         return value if _WORD.fullmatch(value) else "-"
-    request_id = getattr(value, "request_id", None)
-    if isinstance(request_id, str) and _FIELD_TEXT.fullmatch(request_id):
-        return request_id
+    if isinstance(value, PurePath):  # paths come from the configuration, never from a request
+        return str(value) if str(value).isprintable() else "-"
+    for name in ("request_id", "log_text"):
+        if isinstance(text := getattr(value, name, None), str):
+            return text
     return "-"
 
 

@@ -1,0 +1,64 @@
+"""`s4fw events`: what happened lately that is worth a look, newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from s4fw.admin.client import AdminClient
+from s4fw.cli import show
+from s4fw.cli.reach import asks_firewall
+from s4fw.cli.show import Column
+from s4fw.units import usd
+
+LEVELS = {"info": "", "warning": "yellow", "alarm": "bold red"}
+COLUMNS = (
+    Column("Time (UTC)", is_number=False, text_min=10),
+    Column("Kind", is_number=False, text_min=8),
+    Column("What", is_number=False, text_min=12),
+    Column("Where", is_number=False, text_min=12),
+)
+
+
+@click.command("events")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--kind", help="Only events of this kind (block, recovery, reload, ...).")
+@asks_firewall
+def command(firewall: AdminClient, as_json: bool, limit: int, kind: str | None) -> None:
+    """Show blocks, overruns, recoveries, reloads and freezes, newest first."""
+    events = firewall.get("/v1/events", limit=limit if kind is None else 1000)["events"]
+    if kind is not None:
+        events = [event for event in events if event["kind"] == kind][:limit]
+    if as_json:
+        show.print_json({"events": events})
+    else:
+        render(show.terminal(), events)
+
+
+def render(console: Console, events: Sequence[dict[str, Any]]) -> None:
+    if not events:
+        console.print(show.note("nothing happened that is worth a look"))
+        return
+    made = show.table(COLUMNS, console)
+    for event in events:
+        made.add_row(
+            show.moment(event["at"]),
+            Text(event["kind"], LEVELS.get(event["level"], "")),
+            event["message"],
+            _where(event["fields"]),
+        )
+    console.print(made)
+
+
+def _where(fields: dict[str, Any]) -> str:
+    """The fields as `name=value`, amounts in dollars."""
+    return " ".join(
+        f"{name.removesuffix('_nusd')}={usd(value)}"
+        if name.endswith("_nusd") and isinstance(value, int)
+        else f"{name}={value}"
+        for name, value in fields.items()
+    )
