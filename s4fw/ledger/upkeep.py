@@ -8,11 +8,12 @@ cells itself, and closed windows would merely take up room.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import monotonic_ns
 
 from s4fw.core.attribution import DIMENSIONS, OTHER
 from s4fw.ledger.rule import Budget, BudgetRule, rules_of
 from s4fw.ledger.table import CellInfo, Table
-from s4fw.ledger.window import KINDS, Clock, boot_ns, end_of
+from s4fw.ledger.window import KINDS, Clock, end_of
 
 OPEN_AHEAD_S = 60  # the next window's cells of live keys are opened this long before it starts
 LINGER_S = 300  # a window that is over stays readable this long: late settles, last look
@@ -80,7 +81,7 @@ class Upkeep:
         kind = KINDS[cell.kind]
         if kind == "total":
             idle_s = rule.budget.idle_s if rule is not None else None
-            idle_ns = boot_ns() - cell.touched_ns
+            idle_ns = monotonic_ns() - cell.touched_ns
             return idle_s is not None and idle_ns > idle_s * 1_000_000_000
         zone = rule.zone if rule is not None else None
         return end_of(kind, cell.start_s, zone) + LINGER_S <= now_s

@@ -1,0 +1,56 @@
+# Everything is built into .venv and runs from there; nothing is installed outside this folder.
+#
+#   make run     build, then start the firewall in front of the built-in simulator
+#   make test    build, then pass all tests
+#   make demo    500 parallel calls against a cap that pays for exactly 40
+#   make check   style and types
+#   make stress  the counter table under random SIGKILL, longer than in make test
+
+PYTHON ?= python3
+PORT ?= 8080
+ADMIN_PORT ?= 9090
+BIN := .venv/bin
+SOURCES := $(wildcard native/*.c native/*.h native/*.py)
+
+.PHONY: run test demo check stress docs clean
+
+run: .venv/built
+	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) $(BIN)/python -m s4fw try --port $(PORT) --admin-port $(ADMIN_PORT) --dir .run
+
+test: .venv/tested-with
+	$(BIN)/python -m pytest -n auto --dist worksteal tests
+
+demo: .venv/built
+	@$(BIN)/python -m s4fw demo
+
+check: .venv/tested-with
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+stress: .venv/tested-with
+	$(BIN)/python -m tests.native.stress --seconds 60
+
+docs: .venv/built
+	$(BIN)/python -m s4fw.config.reference
+	$(BIN)/python -m s4fw.observe.reference
+
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "missing: $(PYTHON) (Python 3.11 or newer)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "missing: Python 3.11 or newer; found `$(PYTHON) --version`. Set PYTHON=python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "missing: venv for $(PYTHON) (Debian: apt-get install python3-venv)"; exit 1; }
+	@$(PYTHON) -c 'import os, sys, sysconfig; sys.exit(not os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")))' || { echo "missing: Python headers (Debian: apt-get install python3-dev)"; exit 1; }
+	@command -v $${CC:-gcc} >/dev/null || { echo "missing: a C compiler (Debian: apt-get install gcc libc6-dev)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/built: .venv/bin/python setup.py $(SOURCES)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/tested-with: .venv/built
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv .run build *.egg-info s4fw/ledger/_table.* s4fw/dialects/_json.*

@@ -1,0 +1,226 @@
+"""Reading a chat completions request: one reading, nothing unbounded, nothing re-serialised."""
+
+import json
+from typing import Any
+
+import pytest
+
+from s4fw.core.request import Request
+from s4fw.dialects.openai import chat
+from s4fw.errors import Refusal
+from tests.samples import sample
+
+BASE: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
+
+
+def read(body: bytes | dict[str, Any]) -> Request:
+    """Read a body, given as bytes or as what it says beside a model and a message."""
+    request = Request(b"POST", b"/v1/chat/completions", b"", {})
+    request.body = body if isinstance(body, bytes) else json.dumps(BASE | body).encode()
+    chat.read(request)
+    return request
+
+
+def measured(request: Request) -> tuple[list[str], int]:
+    """All texts and tokens that the runs of a request measure."""
+    texts: list[str] = []
+    tokens = request.tokens_extra
+    for run in request.runs:
+        for start, end in run.spans:
+            more, extra = run.measure(json.loads(request.body[start:end]))
+            texts += more
+            tokens += extra
+    return texts, tokens
+
+
+def forwarded(request: Request) -> Any:
+    """What the upstream would read."""
+    pieces = request.pieces if request.pieces is not None else (request.body,)
+    return json.loads(b"".join(bytes(piece) for piece in pieces))
+
+
+def test_read_sample_finds_what_moves_money() -> None:
+    """A real request with tools and a bound."""
+    request = read(sample("openai_chat/request.json"))
+    assert ("gpt-4o", False, 1, 300) == (
+        request.model,
+        request.stream,
+        request.choices,
+        request.output_tokens_max,
+    )
+    texts, _ = measured(request)
+    assert "Where is order A-1009?" in texts
+    assert any("lookup_order" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, None),
+        ({"max_tokens": None}, None),
+        ({"max_tokens": 5}, 5),
+        ({"max_completion_tokens": 9}, 9),
+        ({"max_tokens": 50, "max_completion_tokens": 9}, 50),
+        ({"max_tokens": 0}, 0),
+    ],
+)
+def test_read_output_bound_is_the_larger_of_both_fields(
+    fields: dict[str, Any], expected: int | None
+) -> None:
+    """Models differ in which field they obey; the hold must cover either."""
+    assert expected == read(fields).output_tokens_max
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        # Numbers that size the hold are plain integers.
+        ({"max_tokens": 1.0}, "invalid_request_error"),
+        ({"max_tokens": True}, "invalid_request_error"),
+        ({"max_tokens": "5"}, "invalid_request_error"),
+        ({"max_tokens": -1}, "invalid_request_error"),
+        ({"max_tokens": 2**31}, "invalid_request_error"),
+        ({"max_tokens": [5]}, "invalid_request_error"),
+        ({"n": 0}, "invalid_request_error"),
+        ({"n": 1000}, "invalid_request_error"),
+        ({"n": 1.5}, "invalid_request_error"),
+        ({"stream": "true"}, "invalid_request_error"),
+        ({"stream": 1}, "invalid_request_error"),
+        ({"stream": True, "stream_options": [1]}, "invalid_request_error"),
+        ({"stream": True, "stream_options": {"include_usage": 1}}, "invalid_request_error"),
+        ({"stream": True, "stream_options": {"Include_Usage": False}}, "ambiguous_field"),
+        ({"service_tier": "gold"}, "invalid_request_error"),
+        ({"service_tier": 1}, "invalid_request_error"),
+        ({"model": None}, "invalid_request_error"),
+        ({"model": ["gpt-4o", "o1"]}, "invalid_request_error"),
+        ({"model": "gpt-4o\u0000"}, "invalid_request_error"),
+        ({"model": "gpt\u2011 4o"}, "invalid_request_error"),
+        ({"model": ""}, "invalid_request_error"),
+        ({"messages": {}}, "invalid_request_error"),
+        ({"messages": None}, "invalid_request_error"),
+        ({"tools": {}}, "invalid_request_error"),
+        # Names that another reader might take for a metered one.
+        ({"MAX_TOKENS": 1}, "ambiguous_field"),
+        ({"maxTokens": 1}, "ambiguous_field"),
+        ({"Model": "o1"}, "ambiguous_field"),
+        ({"\uff4dodel": "o1"}, "ambiguous_field"),
+        ({"max_output_tokens": 1}, "ambiguous_field"),
+        ({"best_of": 20}, "ambiguous_field"),
+        ({"models": ["a", "b"]}, "ambiguous_field"),
+        ({"api_base": "http://169.254.169.254"}, "ambiguous_field"),
+        # Costs that nobody bounds.
+        ({"web_search_options": {}}, "unbounded_request"),
+        ({"modalities": ["text", "audio"]}, "unbounded_request"),
+        ({"audio": {"voice": "x"}}, "unbounded_request"),
+    ],
+)
+def test_read_refuses_what_has_two_readings_or_no_bound(fields: dict[str, Any], code: str) -> None:
+    """Each of these was a way around some gateway's budget."""
+    with pytest.raises(Refusal) as refused:
+        read(fields)
+    assert code == refused.value.code.name
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"tools": [{"type": "web_search"}]}, "unbounded_request"),
+        ({"tools": [{"function": {}}]}, "unbounded_request"),
+        ({"tools": [7]}, "invalid_request_error"),
+        ({"messages": ["hi"]}, "invalid_request_error"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
+            "unbounded_request",
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]},
+            "unbounded_request",
+        ),
+    ],
+)
+def test_measure_refuses_content_without_a_bound(fields: dict[str, Any], code: str) -> None:
+    """Content is looked into only when it is counted for the first time; the rule is the same."""
+    with pytest.raises(Refusal) as refused:
+        measured(read(fields))
+    assert code == refused.value.code.name
+
+
+def test_measure_image_is_bounded_and_its_bytes_are_no_text() -> None:
+    """Base64 counted as text would block what fits."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 9000}}
+    content = [{"type": "text", "text": "what is this"}, image]
+    texts, tokens = measured(read({"messages": [{"role": "user", "content": content}]}))
+    assert "what is this" in texts
+    assert not any("AAAA" in text for text in texts)
+    assert tokens >= chat.IMAGE_TOKENS["auto"]
+
+
+def test_measure_image_of_a_mini_model_has_its_dearer_bound() -> None:
+    """gpt-4o-mini bills an image up to 33 times as many tokens as gpt-4o."""
+    image = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
+    messages = [{"role": "user", "content": [image]}]
+    _, tokens = measured(read({"model": "gpt-4o-mini", "messages": messages}))
+    assert tokens >= chat.IMAGE_TOKENS_MINI
+
+
+def test_measure_counts_every_string_wherever_it_stands() -> None:
+    """A content part nobody knows yet still costs tokens."""
+    message = {"role": "tool", "tool_call_id": "c1", "content": [{"type": "new", "x": {"y": "zz"}}]}
+    texts, _ = measured(read({"messages": [message]}))
+    assert {"tool", "c1", "new", "zz"} <= set(texts)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"stream_options": None},
+        {"stream_options": {}},
+        {"stream_options": {"include_usage": False}},
+        {"stream_options": {"include_usage": None, "include_obfuscation": False}},
+    ],
+)
+def test_read_stream_asks_for_usage_and_changes_nothing_else(options: dict[str, Any]) -> None:
+    """Without it a stream has no usage; whatever else the caller sent must arrive."""
+    request = read({"stream": True, "user": "é"} | options)
+    assert request.hides_usage
+    sent = forwarded(request)
+    assert sent["stream_options"].pop("include_usage") is True
+    kept = (options.get("stream_options") or {}) | {}
+    kept.pop("include_usage", None)
+    assert kept == sent.pop("stream_options")
+    assert BASE | {"stream": True, "user": "é"} == sent
+
+
+def test_read_stream_that_asks_itself_is_forwarded_as_it_came() -> None:
+    """Then the usage chunk is the caller's own wish."""
+    request = read({"stream": True, "stream_options": {"include_usage": True}})
+    assert request.pieces is None
+    assert not request.hides_usage
+
+
+def test_read_duplicate_key_is_refused_at_any_level() -> None:
+    """First-wins and last-wins parsers would see two bounds."""
+    body = b'{"model":"gpt-4o","messages":[],"max_tokens":1,"max_\\u0074okens":9}'
+    with pytest.raises(Refusal) as refused:
+        read(body)
+    assert "duplicate_key" == refused.value.code.name
+
+
+def test_read_unknown_field_is_forwarded() -> None:
+    """The firewall must not break what a provider adds tomorrow."""
+    request = read({"brand_new_option": {"a": 1}})
+    assert {"a": 1} == forwarded(request)["brand_new_option"]
+
+
+def test_read_prediction_is_held_as_output() -> None:
+    """Rejected prediction tokens are billed as output."""
+    prediction = {"type": "content", "content": "x" * 500}
+    assert read({"prediction": prediction}).output_tokens_extra >= 500
+
+
+def test_read_minified_and_spaced_bodies_read_alike() -> None:
+    """Spans, not a re-serialisation: white space must not matter."""
+    body = json.dumps(BASE | {"stream": True}, indent=3).encode()
+    request = read(b"  \n" + body)
+    assert BASE | {"stream": True, "stream_options": {"include_usage": True}} == forwarded(request)
