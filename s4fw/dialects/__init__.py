@@ -28,8 +28,8 @@ ROUTES: dict[bytes, dict[bytes, Route]] = {
 _MODEL_PATH = re.compile(rb"/v1/models/[A-Za-z0-9._:-]{1,128}")
 
 # What some server on the way might decode into another path or another header line: control bytes
-# raw or encoded, encoded separators and dots, backslashes, dot segments.
-_UNSAFE = re.compile(rb"[\x00-\x20\x7f\\]|%(?:[01][0-9A-Fa-f]|7[Ff]|2[EeFf]|5[Cc])|/\.{1,2}(?:/|$)")
+# raw or encoded, encoded dots, backslashes, dot segments.
+_UNSAFE = re.compile(rb"[\x00-\x20\x7f\\]|%(?:[01][0-9A-Fa-f]|7[Ff]|2[Ee]|5[Cc])|/\.{1,2}(?:/|$)")
 
 
 def match(method: bytes, raw_path: bytes) -> Route | Block:

@@ -1,0 +1,95 @@
+"""Which paths are governed: exactly those of the table, by their raw bytes."""
+
+import json
+
+import pytest
+
+from s4fw.core.dialect import Route
+from s4fw.core.verdict import Block
+from s4fw.dialects import ROUTES, match, refusal_for
+
+
+def test_match_every_declared_route_is_found() -> None:
+    """The table is the whole truth of what is forwarded."""
+    for path, methods in ROUTES.items():
+        for method, route in methods.items():
+            assert route is match(method, path)
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"])
+def test_match_other_method_on_a_metered_path_is_405_with_allow(method: bytes) -> None:
+    """A method-specific hole would be a way around the meter."""
+    block = match(method, b"/v1/chat/completions")
+    assert isinstance(block, Block)
+    assert ("method_not_allowed", "POST") == (block.code.name, block.allow)
+    status, headers, _ = refusal_for(b"/v1/chat/completions", block, "fw_1")
+    assert 405 == status
+    assert ("allow", "POST") in headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/",
+        b"/v1/chat/completions/",
+        b"//v1/chat/completions",
+        b"/V1/chat/completions",
+        b"/v1/chat%2fcompletions",
+        b"/v1/batches",
+        b"/v1/images/generations",
+        b"/v1/realtime",
+        b"/v1/engines/gpt-4/completions",
+        b"/openai/deployments/d/chat/completions",
+        b"/v1/models/a/b",
+        b"*",
+    ],
+)
+def test_match_unknown_path_is_not_governed(path: bytes) -> None:
+    """Default deny: what cannot be metered is not forwarded."""
+    block = match(b"POST", path)
+    assert isinstance(block, Block)
+    assert "endpoint_not_governed" == block.code.name
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        b"/v1/chat/completions%0d%0aX-Evil:1",
+        b"/v1/chat/completions%00",
+        b"/v1/models/../chat/completions",
+        b"/v1/models/%2e%2e/x",
+        b"/v1/models/..",
+        b"/v1/models/a%5c..",
+        b"/v1/./models",
+        b"/v1/models/\x7f",
+    ],
+)
+def test_match_path_that_another_server_might_rewrite_is_400(path: bytes) -> None:
+    """Encoded line ends and dot segments are attacks, not typing mistakes."""
+    block = match(b"GET", path)
+    assert isinstance(block, Block)
+    assert 400 == block.code.status
+
+
+def test_match_model_by_id_passes_without_money() -> None:
+    """SDKs look models up; that is free."""
+    route = match(b"GET", b"/v1/models/gpt-4o-2024-08-06")
+    assert isinstance(route, Route)
+    assert not route.is_metered
+    assert b"/v1/models/gpt-4o-2024-08-06" == route.upstream_path
+
+
+def test_refusal_is_the_envelope_that_the_sdk_reads() -> None:
+    """Status, typed body and headers as measured against the real clients."""
+    block = match(b"POST", b"/v1/batches")
+    assert isinstance(block, Block)
+    status, headers, body = refusal_for(b"/v1/batches", block, "fw_1")
+    error = json.loads(body)["error"]
+    assert 403 == status
+    assert ("x-should-retry", "false") in headers
+    assert ("x-s4fw-reason", "endpoint_not_governed") in headers
+    assert "endpoint_not_governed" == error["code"]
+    assert {"decision": "block", "code": "endpoint_not_governed", "request_id": "fw_1"} == error[
+        "s4fw"
+    ]
+    assert error["message"].startswith("S4 Firewall: ")

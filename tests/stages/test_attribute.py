@@ -1,0 +1,156 @@
+"""Who calls and who pays: keys by digest, pinned values, headers that may or may not set one."""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import pytest
+
+from s4fw.core.exchange import Exchange
+from s4fw.core.request import Request
+from s4fw.core.verdict import Block
+from s4fw.dialects import ROUTES
+from s4fw.stages.attribute import Attribute
+
+CHAT = ROUTES[b"/v1/chat/completions"][b"POST"]
+
+
+@dataclass
+class Key:
+    """A caller as the configuration has it."""
+
+    id: str = "bot"
+    secret: str = "k-1"
+    tenant: str | None = "acme"
+    feature: str | None = None
+    customer: str | None = None
+    agent: str | None = None
+    may_set: frozenset[str] = frozenset({"session", "agent"})
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.secret.encode()).hexdigest()
+
+
+@dataclass
+class Declared:
+    """The values that were declared."""
+
+    known: dict[str, frozenset[str]] = field(default_factory=dict)
+
+
+def walk(stage: Attribute, headers: dict[bytes, bytes]) -> Exchange | Block:
+    """Open and admit one exchange; the first block, or the exchange."""
+    x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", headers))
+    x.request.model = "gpt-4o"
+    block = stage.open(x) or stage.admit(x)
+    assert block is None or isinstance(block, Block)
+    return block or x
+
+
+def values(x: Exchange | Block) -> dict[str, str | None]:
+    """The attribution as a dict."""
+    assert isinstance(x, Exchange), x
+    assert x.attribution is not None
+    names = ("key", "tenant", "feature", "customer", "agent", "session")
+    return {name: x.attribution.get(name) for name in names}
+
+
+AUTH = {b"authorization": b"Bearer k-1"}
+
+
+def test_open_known_key_pins_its_values() -> None:
+    """Who pays is a matter of the key, not of what a caller says."""
+    x = walk(Attribute([Key()], Declared()), AUTH)
+    assert {
+        "key": "bot",
+        "tenant": "acme",
+        "feature": "unattributed",
+        "customer": "unattributed",
+        "agent": None,
+        "session": None,
+    } == values(x)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"authorization": b"Bearer nope"},
+        {b"authorization": b"Bearer "},
+        {b"authorization": b"Basic k-1"},
+        {b"authorization": b"Bearer ' OR '1'='1"},
+        {b"x-api-key": hashlib.sha256(b"k-1").hexdigest().encode()},
+    ],
+)
+def test_open_without_a_known_key_is_401(headers: dict[bytes, bytes]) -> None:
+    """Nobody gets in, and the digest in the configuration is no key."""
+    block = walk(Attribute([Key()], Declared()), headers)
+    assert isinstance(block, Block)
+    assert "invalid_api_key" == block.code.name
+
+
+@pytest.mark.parametrize("name", [b"x-api-key", b"x-s4fw-key"])
+def test_open_key_in_another_header_is_the_same_key(name: bytes) -> None:
+    """Each SDK has its own place for a key."""
+    assert "bot" == values(walk(Attribute([Key()], Declared()), {name: b"k-1"}))["key"]
+
+
+def test_open_two_different_keys_are_refused() -> None:
+    """Nobody may choose the richer one; the same key twice is one key."""
+    stage = Attribute([Key(), Key(id="b", secret="k-2")], Declared())
+    block = walk(stage, AUTH | {b"x-api-key": b"k-2"})
+    assert isinstance(block, Block)
+    assert 400 == block.code.status
+    assert isinstance(walk(stage, AUTH | {b"x-api-key": b"k-1"}), Exchange)
+
+
+@pytest.mark.parametrize(
+    ("header", "value", "is_allowed"),
+    [
+        (b"x-s4fw-tenant", b"globex", False),
+        (b"x-s4fw-tenant", b"acme", True),
+        (b"x-s4fw-feature", b"support", False),
+        (b"x-s4fw-session", b"s1", True),
+        (b"x-s4fw-agent", b"a1", True),
+    ],
+)
+def test_open_header_against_the_key(header: bytes, value: bytes, is_allowed: bool) -> None:
+    """What a key pins no header changes; what it does not allow no header sets."""
+    outcome = walk(Attribute([Key()], Declared()), AUTH | {header: value})
+    assert is_allowed == isinstance(outcome, Exchange)
+    if isinstance(outcome, Block):
+        assert "attribution_conflict" == outcome.code.name
+        assert value.decode() not in outcome.message
+
+
+def test_admit_without_keys_takes_headers() -> None:
+    """Inside a trusted network the applications say who pays."""
+    headers = {b"x-s4fw-tenant": b"acme", b"x-s4fw-customer": b"c/7"}
+    got = values(walk(Attribute([], Declared()), headers))
+    assert ("acme", "c/7", None) == (got["tenant"], got["customer"], got["key"])
+
+
+def test_admit_value_beyond_the_declared_ones_is_unattributed() -> None:
+    """A made-up tenant must not get a budget of its own."""
+    stage = Attribute([], Declared({"tenant": frozenset({"acme"})}))
+    assert "unattributed" == values(walk(stage, {b"x-s4fw-tenant": b"acme2"}))["tenant"]
+    assert "acme" == values(walk(stage, {b"x-s4fw-tenant": b"acme"}))["tenant"]
+
+
+@pytest.mark.parametrize("value", [b"a b", b"\xff\xfe", b"a" * 129, "é".encode()])
+def test_admit_value_that_is_no_label_is_hashed_and_stays_distinct(value: bytes) -> None:
+    """Whatever a header holds, no byte of it reaches the table as it is."""
+    stage = Attribute([], Declared())
+    got = values(walk(stage, {b"x-s4fw-tenant": value}))["tenant"]
+    assert got is not None
+    assert got.startswith("h:")
+    assert got != values(walk(stage, {b"x-s4fw-tenant": value + b"x"}))["tenant"]
+
+
+def test_admit_same_caller_gets_the_same_attribution_object() -> None:
+    """What is resolved from an attribution is remembered with it."""
+    stage = Attribute([Key()], Declared())
+    first, second = walk(stage, AUTH), walk(stage, dict(AUTH))
+    assert isinstance(first, Exchange)
+    assert isinstance(second, Exchange)
+    assert first.attribution is second.attribution
