@@ -78,11 +78,6 @@ class Ledger:
         row = {"id": call_id, "at": time.time_ns(), "cost_nusd": 0, "outcome": outcome}
         self.rows.append(row | {"billed": False})
 
-    def reset(self) -> None:
-        """Forget everything."""
-        self.rows.clear()
-        self.total_nusd = self.billed = self.unbilled = 0
-
     def body(self) -> dict[str, Any]:
         """The account as the control API shows it."""
         return {

@@ -1,8 +1,8 @@
 """How many tokens a chat prompt has, and how many of them the provider still had in its cache.
 
 The count is the honest estimate of OpenAI's framing: the texts, 3 tokens for each message and 3 to
-prime the reply, tools by name, description and schema.  Counts are remembered by message, so a
-transcript that is sent again costs only its new messages.
+prime the reply, tools by name, description and schema.  The counter remembers every message, so a
+transcript that is sent again costs only its new ones.
 
 The cache works on whole messages: a prefix of a prompt that was sent before, with the same model
 and tools, is found again when it has at least 1,024 tokens, in steps of 128.
@@ -45,7 +45,6 @@ class Prompts:
 
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
-        self._tokens: OrderedDict[bytes, int] = OrderedDict()
         self._prefixes: OrderedDict[bytes, None] = OrderedDict()
 
     def count(self, model: str, body: dict[str, Any]) -> Counted:
@@ -62,7 +61,7 @@ class Prompts:
             hit = hit and digest in self._prefixes
             if hit:
                 cached = tokens - 3
-            self._remember(self._prefixes, digest, None)
+            self._remember(digest)
         cached = _cacheable(cached)
         return Counted(tokens, cached, max(0, _cacheable(tokens) - cached))
 
@@ -76,20 +75,16 @@ class Prompts:
         return self._part_tokens(encoding, orjson.dumps(text))
 
     def _part_tokens(self, encoding: str, raw: bytes) -> int:
-        digest = blake2b(raw, digest_size=16, key=encoding.encode()).digest()
-        tokens = self._tokens.get(digest)
-        if tokens is None:
-            run = Run(b"sim", [(0, len(raw))], [digest], _measure)
-            tokens = self._counter.count(encoding, raw, run, 0, 0)
-            self._remember(self._tokens, digest, tokens)
-        return tokens
+        digest = blake2b(raw, digest_size=16).digest()
+        run = Run(b"sim", [(0, len(raw))], [digest], _measure)
+        tokens, at = self._counter.seek(encoding, run)
+        return tokens if at else self._counter.count(encoding, raw, run, 0, 0)
 
-    @staticmethod
-    def _remember(memory: OrderedDict[bytes, Any], digest: bytes, value: Any) -> None:
-        memory[digest] = value
-        memory.move_to_end(digest)
-        if len(memory) > PREFIXES_MAX:
-            memory.popitem(last=False)
+    def _remember(self, digest: bytes) -> None:
+        self._prefixes[digest] = None
+        self._prefixes.move_to_end(digest)
+        if len(self._prefixes) > PREFIXES_MAX:
+            self._prefixes.popitem(last=False)
 
 
 def _cacheable(tokens: int) -> int:

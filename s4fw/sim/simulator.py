@@ -72,6 +72,7 @@ class Simulator:
             self.in_flight -= 1
 
     async def _serve(self, wire: Wire, call: Call) -> None:
+        ledger = self.ledger  # a reset in the middle gives the next test a new one
         reply = self._reply(call)
         outcome = "gone"
         try:
@@ -82,13 +83,7 @@ class Simulator:
                 reply.charge.complete()
             raise
         finally:
-            self._account(call, reply, outcome)
-
-    def _account(self, call: Call, reply: Reply, outcome: str) -> None:
-        if reply.charge is not None and outcome != "raw":
-            self.ledger.bill(reply.charge, outcome)
-        elif call.path == _CHAT:
-            self.ledger.record_unbilled(call.id, outcome if outcome == "raw" else "refused")
+            _account(ledger, call, reply, outcome)
 
     def _reply(self, call: Call) -> Reply:
         """Decide the whole answer; a provider's refusal is one too."""
@@ -144,10 +139,17 @@ class Simulator:
         """Forget every call, charge, fault and cached prompt, and let go what is held."""
         self.delivery.gate.release()
         self.delivery.raw_answers.clear()
-        self.ledger.reset()
+        self.ledger = Ledger()
         self.recorder.reset()
         self.prompts.forget()
         self.faults, self.faults_left = Faults(), 0
+
+
+def _account(ledger: Ledger, call: Call, reply: Reply, outcome: str) -> None:
+    if reply.charge is not None and outcome != "raw":
+        ledger.bill(reply.charge, outcome)
+    elif call.path == _CHAT:
+        ledger.record_unbilled(call.id, outcome if outcome == "raw" else "refused")
 
 
 async def _send_document(wire: Wire, status: int, document: Any) -> None:
