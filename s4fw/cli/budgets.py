@@ -17,8 +17,8 @@ from s4fw.cli.show import Column
 
 COLUMNS = (
     Column("Budget", is_number=False),
-    Column("Scope", is_number=False, text_min=12),
-    Column("Mode", is_number=False, text_min=7),
+    Column("Scope", is_number=False, is_wide=True),
+    Column("Mode", is_number=False, is_wide=True),
     Column("Used"),
     Column("Limit"),
     Column("Left"),
@@ -50,10 +50,10 @@ def render(console: Console, rows: Sequence[dict[str, Any]], top: int, now: str)
         console.print(show.note("no budgets are configured: nothing is capped"))
         return
     tightest = sorted(rows, key=_nearness, reverse=True)
-    made = show.table(COLUMNS, console)
+    made = show.Listing(COLUMNS, console)
     for row in tightest[:top]:
-        made.add_row(
-            row["id"],
+        made.add(
+            name(row, console),
             show.scope(row["scope"]),
             mode(row),
             show.amount(row["used_nusd"]),
@@ -62,9 +62,18 @@ def render(console: Console, rows: Sequence[dict[str, Any]], top: int, now: str)
             show.share(row["used_nusd"], row["limit_nusd"], console),
             _resets_in(row, now),
         )
-    console.print(made)
+    made.print()
     if len(rows) > top:
         console.print(show.note(f"{len(rows) - top:,} more with more room (--top, --budget)"))
+
+
+def name(row: dict[str, Any], console: Console) -> Text:
+    """The first cell of a budget's row: everything of it that has no column of its own here."""
+    is_plain = row["mode"] == "enforce" and not row["frozen"]
+    if is_plain or not show.is_narrow(console):
+        return show.name_and_scope(row["id"], row["scope"], console)
+    marked = Text(f"{row['id']} ").append_text(mode(row))
+    return marked.append_text(show.name_and_scope("", row["scope"], console))
 
 
 def mode(row: dict[str, Any]) -> Text:

@@ -6,7 +6,7 @@ held is promised to requests in flight.  They are shown apart, because only the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -16,7 +16,7 @@ from rich.text import Text
 
 from s4fw.admin.client import AdminClient
 from s4fw.cli import show
-from s4fw.cli.budgets import mode
+from s4fw.cli.budgets import mode, name
 from s4fw.cli.reach import asks_firewall
 from s4fw.cli.show import Column
 from s4fw.units import usd
@@ -47,8 +47,9 @@ def command(firewall: AdminClient, as_json: bool, by: str | None, top: int) -> N
 
 BUDGET_COLUMNS = (
     Column("Budget", is_number=False),
-    Column("Scope", is_number=False, text_min=12),
-    Column("Window", is_number=False, text_min=6),
+    Column("Scope", is_number=False, is_wide=True),
+    Column("Window", is_number=False),
+    Column("Mode", is_number=False, is_wide=True),
     Column("Spent"),
     Column("Accrued"),
     Column("Held"),
@@ -63,42 +64,52 @@ def render_budgets(console: Console, rows: Sequence[dict[str, Any]], top: int) -
     Budgets overlap, the same dollar counts in each that applies: they are never added up.
     """
     if not rows:
-        console.print(show.note("no budgets are configured; try --by tenant"))
+        console.print(show.note("No budgets are configured; try --by tenant."))
         return
-    made = show.table(BUDGET_COLUMNS, console)
+    made = show.Listing(BUDGET_COLUMNS, console)
     groups = [list(group) for _, group in groupby(rows, key=lambda row: row["id"])]
     for cells in groups:
         dearest = sorted(cells, key=lambda row: -row["charged_nusd"])
+        is_headed = len(cells) > 1 and show.is_narrow(console)
+        if is_headed:  # the id once, and its scopes below it
+            made.add(name(cells[0] | {"scope": {}}, console), "", cells[0]["window"], *[""] * 6)
         for row in dearest[:top]:
-            made.add_row(*_budget_cells(row, console))
+            made.add(*_budget_cells(row, is_headed, console))
         if hidden := dearest[top:]:
-            made.add_row(cells[0]["id"], f"{len(hidden):,} others", "", *_amounts(hidden))
+            made.add(*_sum_of_cells(hidden, others(len(hidden)), console))
         if len(cells) > 1:
-            sums = [Text.assemble((str(text), "bold")) for text in _amounts(cells)]
-            label = Text(f"{len(cells):,} scopes", "bold")
-            made.add_row(Text(cells[0]["id"], "bold"), label, Text("total", "bold"), *sums)
-        made.add_section()
-    console.print(made)
+            made.add(*_sum_of_cells(cells, f"all {len(cells):,} scopes", console, "bold"))
+        made.end_group()
+    made.print()
     if len(groups) > 1:
-        console.print(show.note("budgets overlap, so there is no sum of all; see --by tenant"))
+        console.print(show.note("Budgets overlap, so they have no sum; --by tenant has one."))
 
 
-def _budget_cells(row: dict[str, Any], console: Console) -> list[Text | str]:
-    window = Text(row["window"])
-    if row["frozen"] or row["mode"] != "enforce":
-        window.append(" ").append_text(mode(row))
+def _budget_cells(row: dict[str, Any], is_headed: bool, console: Console) -> list[Text | str]:
     return [
-        row["id"],
+        show.name_and_scope("", row["scope"], console)[1:] if is_headed else name(row, console),
         show.scope(row["scope"]),
-        window,
+        "" if is_headed else row["window"],
+        mode(row),
         *(show.amount(row[name]) for name in AMOUNTS),
         show.amount(row["limit_nusd"]),
         show.share(row["used_nusd"], row["limit_nusd"], console),
     ]
 
 
-def _amounts(rows: Sequence[dict[str, Any]]) -> list[Text]:
-    return [show.amount(show.summed(rows, name)) for name in AMOUNTS]
+def _sum_of_cells(
+    rows: Sequence[dict[str, Any]], label: str, console: Console, style: str = ""
+) -> list[Text | str]:
+    """One line for several scopes; limits and shares of a sum would say nothing."""
+    is_headed = show.is_narrow(console)
+    title, window = (f"  {label}", "") if is_headed else (rows[0]["id"], rows[0]["window"])
+    amounts = [usd(show.summed(rows, name)) for name in AMOUNTS]
+    cells = (title, label, window, "", *amounts, "", "")
+    return [Text(cell, style) for cell in cells]
+
+
+def others(number: int) -> str:
+    return "1 other" if number == 1 else f"{number:,} others"
 
 
 # --- by dimension ------------------------------------------------------------------------------
@@ -110,25 +121,26 @@ def render_sums(console: Console, document: dict[str, Any]) -> None:
     if not rows:
         console.print(show.note(f"nothing was spent since {show.moment(document['since'])} UTC"))
         return
-    made = show.table(_sum_columns(document["by"], total), console)
+    made = show.Listing(_sum_columns(document["by"], total, console), console)
     for row in rows:
-        made.add_row(row["value"], *_sum_cells(row, total, console))
+        made.add(row["value"], *_sum_cells(row, total, console))
     if document["left_out"]:
-        others = {name: total[name] - show.summed(rows, name) for name in total}
-        label = Text(f"{document['left_out']:,} others", "italic")
-        made.add_row(label, *_sum_cells(others, total, console))
-    console.print(made)
+        hidden = {name: total[name] - show.summed(rows, name) for name in total}
+        label = Text(others(document["left_out"]), "italic")
+        made.add(label, *_sum_cells(hidden, total, console))
+    made.print()
     console.print(show.note(f"since {show.moment(document['since'])} UTC"))
 
 
-def _sum_columns(by: str, total: dict[str, int]) -> list[Column]:
+def _sum_columns(by: str, total: dict[str, int], console: Console) -> list[Column]:
+    tokens = _token_text(console)
     return [
-        Column(by.capitalize(), is_number=False, text_min=10, total="total"),
+        Column(by.capitalize(), is_number=False, total="total"),
         Column("Requests", total=show.count(total["requests"])),
         Column("Blocked", total=show.count(total["blocked"])),
-        Column("Tokens in", total=show.count(total["tokens_in"])),
-        Column("cached", total=show.count(total["tokens_cached"])),
-        Column("out", total=show.count(total["tokens_out"])),
+        Column("Tokens in", total=tokens(total["tokens_in"])),
+        Column("cached", total=tokens(total["tokens_cached"]), is_wide=True),
+        Column("out", total=tokens(total["tokens_out"])),
         Column("Spent", total=usd(total["spent_nusd"])),
         Column("Accrued", total=usd(total["accrued_nusd"])),
         Column("Share"),
@@ -136,11 +148,19 @@ def _sum_columns(by: str, total: dict[str, int]) -> list[Column]:
 
 
 def _sum_cells(row: dict[str, int], total: dict[str, int], console: Console) -> list[Text | str]:
-    names = ("requests", "blocked", "tokens_in", "tokens_cached", "tokens_out")
+    tokens = _token_text(console)
     part = show.permille(row["charged_nusd"], total["charged_nusd"]) if row["charged_nusd"] else 0
     return [
-        *(show.count(row[name]) for name in names),
+        show.count(row["requests"]),
+        show.count(row["blocked"]),
+        tokens(row["tokens_in"]),
+        tokens(row["tokens_cached"]),
+        tokens(row["tokens_out"]),
         show.amount(row["spent_nusd"]),
         show.amount(row["accrued_nusd"]),
         f"{part // 10}.{part % 10}%",
     ]
+
+
+def _token_text(console: Console) -> Callable[[int], str]:
+    return show.compact if show.is_narrow(console) else show.count

@@ -17,10 +17,9 @@ from s4fw.units import usd
 
 LEVELS = {"info": "", "warning": "yellow", "alarm": "bold red"}
 COLUMNS = (
-    Column("Time (UTC)", is_number=False, text_min=10),
-    Column("Kind", is_number=False, text_min=8),
-    Column("What", is_number=False, text_min=12),
-    Column("Where", is_number=False, text_min=12),
+    Column("Time (UTC)", is_number=False),
+    Column("Kind", is_number=False),
+    Column("What", is_number=False),
 )
 
 
@@ -43,15 +42,15 @@ def render(console: Console, events: Sequence[dict[str, Any]]) -> None:
     if not events:
         console.print(show.note("nothing happened that is worth a look"))
         return
-    made = show.table(COLUMNS, console)
+    made = show.Listing(COLUMNS, console)
     for event in events:
-        made.add_row(
-            show.moment(event["at"]),
-            Text(event["kind"], LEVELS.get(event["level"], "")),
-            event["message"],
-            _where(event["fields"]),
-        )
-    console.print(made)
+        where = _where(event["fields"])
+        what = Text(event["message"])
+        if where:  # below the sentence for a person, on the same line for grep
+            what.append("\n" if console.is_terminal else "  ").append(where, "dim")
+        style = LEVELS.get(event["level"], "")
+        made.add(show.moment(event["at"]), Text(event["kind"], style), what)
+    made.print()
 
 
 def _where(fields: dict[str, Any]) -> str:

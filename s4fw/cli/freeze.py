@@ -39,15 +39,14 @@ def command(
 
 
 def render(console: Console, frozen: dict[str, Any]) -> None:
-    console.print(sentence(frozen))
+    scopes = said(frozen)
+    console.print(Text("frozen: ").append_text(scopes) if scopes else "nothing is frozen")
 
 
-def sentence(frozen: dict[str, Any]) -> Text:
-    """What is frozen now, in words."""
+def said(frozen: dict[str, Any]) -> Text:
+    """What is frozen now, in words; empty when nothing is."""
     budgets = ", ".join(frozen["budgets"])
     if frozen["everything"]:
         beside = f" (and by itself: {budgets})" if budgets else ""
-        return Text(f"frozen: everything{beside}", "bold cyan")
-    if budgets:
-        return Text(f"frozen: {budgets}", "bold cyan")
-    return Text("nothing is frozen")
+        return Text(f"everything{beside}", "bold cyan")
+    return Text(budgets, "bold cyan")

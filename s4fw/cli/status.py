@@ -49,10 +49,9 @@ def render(
     console.print(title.append_text(_readiness(status)))
     console.print()
     console.print(show.facts(_facts(status, frozen, now)))
-    if console.is_terminal or workers:
-        console.print()
     if workers:
-        console.print(_workers(console, workers))
+        console.print()
+        _workers(console, workers)
 
 
 def _readiness(status: dict[str, Any]) -> Text:
@@ -72,15 +71,15 @@ def _facts(
         ("configuration", f"generation {status['config_generation']}"),
         ("prices", f"version {status['prices_version']}"),
         ("table", f"{table['cells']:,} of {table['cells_max']:,} cells in use"),
-        ("open", f"{table['open_leases']:,} reservations"),
-        ("frozen", freeze.sentence(frozen)),
+        ("reservations", f"{table['open_leases']:,} open"),
+        ("frozen", freeze.said(frozen) or "nothing"),
     ]
 
 
-def _workers(console: Console, workers: Sequence[dict[str, Any]]) -> Any:
+def _workers(console: Console, workers: Sequence[dict[str, Any]]) -> None:
     totals = {name: show.count(show.summed(workers, name)) for name in SUMS}
     errors = show.summed(workers, "upstream_errors") + show.summed(workers, "internal_errors")
-    made = show.table(
+    made = show.Listing(
         [
             Column("Slot", total="all"),
             Column("Pid"),
@@ -88,7 +87,7 @@ def _workers(console: Console, workers: Sequence[dict[str, Any]]) -> Any:
             Column("Beat"),
             Column("Requests", total=totals["requests"]),
             Column("In flight", total=totals["in_flight"]),
-            Column("Connected", total=totals["connections"]),
+            Column("Connected", is_wide=True, total=totals["connections"]),
             Column("Allowed", total=totals["allowed"]),
             Column("Blocked", total=totals["blocked"]),
             Column("Errors", total=show.count(errors)),
@@ -96,7 +95,7 @@ def _workers(console: Console, workers: Sequence[dict[str, Any]]) -> Any:
         console,
     )
     for row in workers:
-        made.add_row(
+        made.add(
             str(row["slot"]),
             str(row["pid"]),
             Text(row["state"], STATES.get(row["state"], "dim")),
@@ -104,7 +103,7 @@ def _workers(console: Console, workers: Sequence[dict[str, Any]]) -> Any:
             *(show.count(row[name]) for name in SUMS),
             show.count(row["upstream_errors"] + row["internal_errors"]),
         )
-    return made
+    made.print()
 
 
 def _beat(row: dict[str, Any]) -> Text:

@@ -78,11 +78,12 @@ class BudgetReader:
         )
 
 
-def read_workers(
-    table: Table, kind_of: Callable[[int], str] = lambda _: "worker"
-) -> list[WorkerFigures]:
-    """A row per slot that is in use or has counted something, by slot."""
-    return [_worker(info, kind_of(info.slot)) for info in table.slots() if _was_used(info)]
+def read_workers(table: Table, kinds: Mapping[int, str]) -> list[WorkerFigures]:
+    """A row per slot that is in use or has counted something, by slot.
+
+    `kinds` names the slots that are no worker's: the steward has one, too.
+    """
+    return [_worker(i, kinds.get(i.slot, "worker")) for i in table.slots() if _was_used(i)]
 
 
 def _was_used(info: SlotInfo) -> bool:
