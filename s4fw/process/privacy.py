@@ -1,0 +1,47 @@
+"""Keep content out of core files, and provider keys out of the environments of children."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+from collections.abc import Iterable, MutableMapping
+
+_PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def forbid_core_files() -> None:
+    """No core file, no ptrace by others of the same user; inherited over fork."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def set_process_name(name: str) -> None:
+    """The name in `ps` and `top`, cut by the kernel at 15 bytes."""
+    _libc.prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
+def scrub_environment(env: MutableMapping[str, str], secrets: Iterable[str]) -> None:
+    """Remove the variables that hold one of `secrets`, from `env` and from /proc/PID/environ.
+
+    The master keeps its own copy for the next reload; children and their crash reporters see none.
+    """
+    values = {secret for secret in secrets if secret}
+    for name in [name for name, value in env.items() if value in values]:
+        _wipe(name)
+        del env[name]
+
+
+def _wipe(name: str) -> None:
+    """Overwrite the value where the kernel shows it: unsetenv(3) alone leaves the bytes there."""
+    start = os.fsencode(name) + b"="
+    environ = ctypes.POINTER(ctypes.c_void_p).in_dll(_libc, "environ")
+    index = 0
+    while environ and (address := environ[index]):
+        text = ctypes.string_at(address)
+        if text.startswith(start):
+            ctypes.memset(address + len(start), ord("x"), len(text) - len(start))
+        index += 1
