@@ -3,9 +3,9 @@
 Agents resend their whole transcript with every turn.  Each prefix of a run is remembered as a keyed
 digest and a number, so a turn costs only what is new.  Content is never kept.
 
-`seek` is cheap and belongs to the loop's thread; `count` may run in any thread and releases the GIL
-while it tokenizes.  Both only read shared state or write single dictionary entries: two threads that
-rotate the memory at once forget more than they had to, nothing else.
+`seek` is cheap and belongs to the loop's thread; `count` may run in any thread and releases the
+GIL while it tokenizes.  Both only read shared state or write single dictionary entries: two threads
+that rotate the memory at once forget more than they had to, nothing else.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ STRIDE = 64
 
 # Texts that stand in every request and are no content: the roles and types of the wire format.
 _WIRE_WORDS = (
-    "user assistant system developer tool function text type string object refusal auto none"
-).split()
+    *("user", "assistant", "system", "developer", "tool"),
+    *("function", "custom", "text", "refusal", "json_object", "json_schema"),
+)
 
 
 class TokenCounter:

@@ -1,0 +1,116 @@
+"""All rates the firewall knows: the customer's own first, then the shipped ones.
+
+The shipped data (`data/prices.json`, see its NOTICE) is pinned and generated; nothing is fetched.
+A model is found by its exact id, dated snapshots as listed; what is not found is unknown, and never
+priced at nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import orjson
+
+from s4fw.pricing.row import DEFAULT, PriceRow, Published, published
+
+DATA = Path(__file__).parent / "data" / "prices.json"
+ANY_PROVIDER = "*"
+
+
+class PriceOverride(Protocol):
+    """A customer's own rates for one model, in pico-USD per token; they hold in every tier and
+    at every input size.  A cache rate that is left out costs as input does."""
+
+    @property
+    def input_pusd(self) -> int: ...
+    @property
+    def output_pusd(self) -> int: ...
+    @property
+    def cache_read_pusd(self) -> int | None: ...
+    @property
+    def cache_write_pusd(self) -> int | None: ...
+    @property
+    def max_output_tokens(self) -> int | None: ...
+    @property
+    def max_input_tokens(self) -> int | None: ...
+
+
+class RateCard:
+    """Every row, immutable; `version` names the rates it was made of (data and overrides)."""
+
+    __slots__ = ("_own", "_shipped", "version")
+
+    def __init__(
+        self, version: str, shipped: Mapping[str, PriceRow], own: Mapping[str, PriceRow]
+    ) -> None:
+        self.version = version
+        self._shipped = shipped
+        self._own = own
+
+    def __repr__(self) -> str:
+        return f"<RateCard {self.version}: {len(self._shipped)} shipped, {len(self._own)} own>"
+
+    @classmethod
+    def load(
+        cls, overrides: Mapping[str, PriceOverride] | None = None, data: Path = DATA
+    ) -> RateCard:
+        """Read the shipped rates and put the overrides before them (about 20 ms).
+
+        Raises ValueError for data that cannot be priced exactly, such as a rate with more than six
+        decimals, and OSError where there is none.
+        """
+        content = data.read_bytes()
+        own = {model: _own_row(model, override) for model, override in (overrides or {}).items()}
+        digest = hashlib.sha256(content)
+        digest.update(repr([own[model].rates() for model in sorted(own)]).encode())
+        return cls(digest.hexdigest()[:12], _shipped_rows(content), own)
+
+    def row(self, model: str, provider: str = "openai") -> PriceRow | None:
+        """The rates of a model by its exact id; None where it is unknown.
+
+        A fine-tuned model (`ft:base:organisation:name:id`) without a row of its own has that of
+        `ft:base`.  An override holds for every provider.
+        """
+        row = self._own.get(model) or self._shipped.get(model)
+        if row is None and model.startswith("ft:"):
+            base = ":".join(model.split(":", 2)[:2])
+            row = self._own.get(base) or self._shipped.get(base)
+        return row if row is not None and row.provider in (provider, ANY_PROVIDER) else None
+
+
+def _shipped_rows(content: bytes) -> dict[str, PriceRow]:
+    """Rows of the shipped data; moderation is free, has no usage and so no row."""
+    return {
+        model: PriceRow(
+            model, entry["provider"], _published(model, entry), entry.get("max_in"), _max_out(entry)
+        )
+        for model, entry in orjson.loads(content)["models"].items()
+        if entry["mode"] != "moderation"
+    }
+
+
+def _published(model: str, entry: dict[str, Any]) -> Published:
+    try:
+        return published(entry["rates"])
+    except ValueError as problem:
+        raise ValueError(f"price data of {model}: {problem}") from None
+
+
+def _max_out(entry: dict[str, Any]) -> int | None:
+    return 0 if entry["mode"] == "embedding" else entry.get("max_out")
+
+
+def _own_row(model: str, override: PriceOverride) -> PriceRow:
+    rates = {
+        "input_cost_per_token": override.input_pusd,
+        "output_cost_per_token": override.output_pusd,
+        "cache_read_input_token_cost": override.cache_read_pusd,
+        "cache_creation_input_token_cost": override.cache_write_pusd,
+    }
+    cells = {(kind, 0, DEFAULT): rate for kind, rate in rates.items() if rate is not None}
+    return PriceRow(
+        model, ANY_PROVIDER, cells, override.max_input_tokens, override.max_output_tokens
+    )
