@@ -31,10 +31,8 @@ STRETCH_MAX = 65_536  # characters
 
 _LETTER = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff\u03b1-\u03c9\u0410-\u044f"
 _LETTER += "\u3042-\u3093\u30a2-\u30f3\u4e00-\u9fa5\uac00-\ud7a3"
-_PLAIN = " \\t\\n\\r!\"#$%&()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~"
+_PLAIN = ' \\t\\n\\r!"#$%&()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~'
 _PLAIN += "\u3001\u3002\uff0c\uff01\uff1f\uff1a\uff1b"
-    ' \\t\\n\\r!"#$%&()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~\u3001\u3002\uff0c\uff01\uff1f\uff1a\uff1b'
-)
 _CUT = re.compile(
     f"(?<=[0-9{_LETTER}])(?=[{_PLAIN}])|(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])"
 )
