@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from s4fw.core.usage import Usage
-from s4fw.pricing.ratecard import PriceRow
+from s4fw.pricing import PriceRow
 from s4fw.sim.completion import Choice, Completion, ToolCall
 from s4fw.sim.faults import Faults
 from s4fw.sim.ledger import Charge

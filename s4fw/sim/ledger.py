@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from s4fw.core.usage import Usage
-from s4fw.pricing.cost import cost_nusd
-from s4fw.pricing.ratecard import PriceRow
+from s4fw.pricing import PriceRow, cost_nusd
 
 ROWS_MAX = 100_000  # the sums go on for ever; the rows of a long load run do not
 

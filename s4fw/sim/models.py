@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from s4fw import units
-from s4fw.pricing.ratecard import PriceRow, RateCard
+from s4fw.pricing import PriceRow, RateCard
 from s4fw.sim.faults import MODES
 
 

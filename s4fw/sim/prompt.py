@@ -20,7 +20,7 @@ from typing import Any
 import orjson
 
 from s4fw.core.request import Run
-from s4fw.tokens.counter import TokenCounter
+from s4fw.tokens import TokenCounter
 
 PREFIXES_MAX = 65_536
 CACHED_TOKENS_MIN = 1_024

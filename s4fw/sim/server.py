@@ -15,7 +15,7 @@ import uvloop
 
 from s4fw.sim.connection import Connection
 from s4fw.sim.simulator import Options, Simulator
-from s4fw.tokens.counter import TokenCounter
+from s4fw.tokens import TokenCounter
 
 _BACKLOG = 4096
 
@@ -107,7 +107,7 @@ def in_thread(
     faults: list[BaseException] = []
     is_up = threading.Event()
     stop = asyncio.Event()
-    loop = asyncio.new_event_loop()
+    loop = uvloop.new_event_loop()
 
     async def body() -> None:
         async with serve(options=options, counter=counter) as running:

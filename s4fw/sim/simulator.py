@@ -18,7 +18,7 @@ from s4fw.sim.pacing import FAST, Pace
 from s4fw.sim.prompt import Prompts
 from s4fw.sim.recorder import Recorder
 from s4fw.sim.reply import Call, ProviderError, Reply, error_of_status
-from s4fw.tokens.counter import TokenCounter
+from s4fw.tokens import TokenCounter
 
 _CHAT = "/v1/chat/completions"
 _MODELS = "/v1/models"

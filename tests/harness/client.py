@@ -224,6 +224,6 @@ def _joined(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
 @contextmanager
 def openai_client(base_url: str, **more: Any) -> Iterator[openai.OpenAI]:
     """The real SDK; without retries unless `max_retries` is given."""
-    options = {"api_key": "sk-test", "max_retries": 0, "timeout": 30.0} | more
+    options: dict[str, Any] = {"api_key": "sk-test", "max_retries": 0, "timeout": 30.0, **more}
     with openai.OpenAI(base_url=base_url, **options) as client:
         yield client
