@@ -14,7 +14,7 @@ PUSD_PER_NUSD = 1_000
 
 NUSD_MAX = 2**62  # half of int64: a sum of two amounts never overflows in the counter table
 
-_DECIMAL = re.compile(r"(\d{1,12})(?:\.(\d+))?")
+_DECIMAL = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))?")  # not \d: that is any script's digits
 
 
 def ceil_div(dividend: int, divisor: int) -> int:
