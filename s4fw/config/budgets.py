@@ -106,7 +106,10 @@ class Budget(Section):
     idle_s: Annotated[int, WholeSeconds("1m", "366d")] | None = setting(
         "A total without a request for this long is forgotten, and starts anew.", None, key="idle"
     )
-    was: Id | None = setting("The id it had before; its spend is taken along.", None)
+    was: Id | None = setting(
+        "The id its spend has been counted under so far, after a rename; keep it from then on.",
+        None,
+    )
 
     @model_validator(mode="after")
     def _complete_short_form(self) -> Budget:

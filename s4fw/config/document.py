@@ -50,7 +50,7 @@ class Scalar:
 
 @dataclass(slots=True)
 class Document:
-    """The tree, the line of every path in it, and what is wrong so far."""
+    """The tree (None: there is none), the line of every path in it, what is wrong so far."""
 
     tree: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
@@ -102,6 +102,8 @@ def read_document(text: str, env: Mapping[str, str]) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         said = error.problem or error.context or "cannot be read"
+        if error.problem and error.context and error.problem.startswith("but"):
+            said = f"{error.context}, {error.problem}"
         line = mark.line + 1 if mark is not None else None
         document.tell("", line, f"is not valid YAML: {said}")
         return document
@@ -115,7 +117,7 @@ def read_document(text: str, env: Mapping[str, str]) -> Document:
     document.tree = _Walk(document, env).value(root, ())
     if not isinstance(document.tree, dict):
         document.tell("", 1, "must be sections of keys, such as `server:`")
-        document.tree = {}
+        document.tree = None
     return document
 
 

@@ -25,6 +25,8 @@ BROKEN = "cannot be read"  # its problem is already told
 VALUE = r"[A-Za-z0-9._:@/-]{1,128}"
 ID = r"[a-z0-9][a-z0-9-]{0,63}"
 
+VARIABLE_SCHEMA = {"type": "string", "pattern": r"\$\{[A-Za-z_]"}
+
 
 class Form:
     """How one kind of value is written.  `words` completes "must be ..."."""
@@ -43,6 +45,11 @@ class Form:
     def refused(self) -> ValueError:
         """The plain answer to what has not this form."""
         return ValueError(f"must be {self.words}")
+
+    def refuse_quotes(self, scalar: Scalar) -> None:
+        """Quotes make text of a number or a flag, except around a variable."""
+        if scalar.is_quoted and not scalar.is_variable:
+            raise ValueError(f"stands in quotes, but {self.refused()}")
 
     def _validate(self, value: Any) -> Any:
         if not isinstance(value, Scalar):
@@ -66,7 +73,10 @@ class Form:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        return dict(self.schema)
+        if self.schema == {"type": "string"}:
+            return dict(self.schema)
+        # A variable may stand anywhere; what it holds, only `s4fw check` sees.
+        return {"anyOf": [*self.schema.get("anyOf", [self.schema]), VARIABLE_SCHEMA]}
 
 
 class Text(Form):
@@ -104,8 +114,9 @@ class Flag(Form):
     schema = {"type": "boolean"}
 
     def read(self, scalar: Scalar) -> bool:
-        if scalar.text not in ("true", "false") or (scalar.is_quoted and not scalar.is_variable):
+        if scalar.text not in ("true", "false"):
             raise self.refused()
+        self.refuse_quotes(scalar)
         return scalar.text == "true"
 
 
@@ -118,9 +129,9 @@ class Whole(Form):
         self.schema = {"type": "integer", "minimum": low, "maximum": high}
 
     def read(self, scalar: Scalar) -> int:
-        is_number = re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", scalar.text)
-        if not is_number or (scalar.is_quoted and not scalar.is_variable):
+        if re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", scalar.text) is None:
             raise self.refused()
+        self.refuse_quotes(scalar)
         number = int(scalar.text)
         if not self.low <= number <= self.high:
             raise ValueError(f"is {number}, but {self.refused()}")

@@ -68,8 +68,10 @@ def effective(config: Config, *, is_for_people: bool = True) -> dict[str, Any]:
     For people the digests of keys are shortened, too: a weak key can be guessed from its digest.
     """
     shown: dict[str, Any] = _listed(config.model_dump(by_alias=True, exclude_none=True))
+    if not shown["keys"]:
+        del shown["keys"]  # an empty list means something else: nobody
     if is_for_people:
-        for key in shown["keys"]:
+        for key in shown.get("keys", ()):
             key["sha256"] = key["sha256"][:12] + "..."
     return shown
 

@@ -71,7 +71,7 @@ def _unknown(key: str, known: list[str]) -> str:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if near:
         return f"is not a known key; did you mean {near[0]}?"
-    return f"is not a known key; here stand {', '.join(known)}"
+    return f"is not a known key; known here are {', '.join(known)}"
 
 
 def _keys_at(model: type[Section], loc: tuple[int | str, ...]) -> Iterator[str]:

@@ -90,5 +90,6 @@ def upstream_problems(upstreams: Mapping[str, Upstream]) -> Iterator[tuple[str, 
         if name != upstream.dialect:
             yield (
                 f"upstreams.{name}",
-                f"would receive no request; name it {upstream.dialect}, like its dialect",
+                "would receive no request: an upstream is found by its name, and this version"
+                f" knows {', '.join(DIALECTS)}",
             )
