@@ -1,0 +1,97 @@
+"""The `s4fw` command: one tree, one file for each command.
+
+A command's file is imported when it is called: `s4fw --help` and `s4fw keys hash` need neither the
+configuration nor the counter table.
+
+Exit codes: 0 fine, 1 problems found, 2 usage, 65 damaged table, 75 another master is running,
+78 the configuration has problems.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+
+import click
+
+EXIT_CONFIGURATION = 78  # EX_CONFIG of sysexits.h
+
+# name -> module with the click command `command`, and what `s4fw --help` says of it.
+COMMANDS = {
+    "serve": ("s4fw.cli.serve", "Run the firewall."),
+    "check": ("s4fw.cli.check", "Tell every problem of a configuration."),
+    "init": ("s4fw.cli.init", "Write a configuration to start from."),
+    "try": ("s4fw.cli.try_", "Run the firewall in front of the built-in simulator."),
+    "demo": ("s4fw.cli.demo", "Watch a cap hold against 500 parallel calls."),
+    "sim": ("s4fw.cli.sim", "Run the provider simulator alone."),
+    "status": ("s4fw.cli.status", "Show how a running firewall does."),
+    "costs": ("s4fw.cli.costs", "Show what was spent, by any dimension."),
+    "budgets": ("s4fw.cli.budgets", "Show the budgets and what is left of them."),
+    "events": ("s4fw.cli.events", "Show what happened lately."),
+    "freeze": ("s4fw.cli.freeze", "Stop all spend, or a budget's, until it is released."),
+    "prices": ("s4fw.cli.prices", "Show the built-in rates."),
+    "keys": ("s4fw.cli.keys", "Make keys for callers."),
+}
+
+
+class Tree(click.Group):
+    """Commands by name; only those whose file is there."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """The names, in the order of the table."""
+        return [name for name, (module, _) in COMMANDS.items() if find_spec(module) is not None]
+
+    def get_command(self, context: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's file."""
+        if cmd_name not in self.list_commands(context):
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of `--help`, without importing a single command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(context)])
+
+    def invoke(self, context: click.Context) -> object:
+        """Run a command; a configuration that is refused ends any of them the same way."""
+        try:
+            return super().invoke(context)
+        except Exception as error:
+            from s4fw.config.problem import ConfigErrors
+
+            if not isinstance(error, ConfigErrors):
+                raise
+            from s4fw.cli.problems import show_problems
+
+            show_problems(error, is_error=True)
+            context.exit(EXIT_CONFIGURATION)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("s4fw")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "0"
+
+
+def _show_version(context: click.Context, parameter: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        click.echo(f"s4fw {_version()}")
+        context.exit()
+
+
+@click.group(cls=Tree, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+def main() -> None:
+    """A hard spend cap in front of LLM traffic."""

@@ -1,0 +1,71 @@
+"""`s4fw check`: tell every problem of a configuration, or show what is in effect."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+import yaml
+
+from s4fw.cli import EXIT_CONFIGURATION
+from s4fw.cli.configuration import configuration_path
+from s4fw.cli.problems import show_problems, show_warnings
+from s4fw.config import Config, ConfigErrors, load
+from s4fw.config.forms import Plain
+from s4fw.config.schema import effective
+
+
+@click.command(name="check")
+@click.argument("file", required=False, type=click.Path())
+@click.option(
+    "--print",
+    "is_print",
+    is_flag=True,
+    help="Show the effective configuration as YAML: defaults filled in, variables expanded,"
+    " secrets masked.",
+)
+@click.pass_context
+def command(context: click.Context, file: str | None, is_print: bool) -> None:
+    """Tell every problem of a configuration, each with its line.
+
+    FILE is s4fw.yaml, or what $S4FW_CONFIG names.  Nothing is started and nothing is sent.
+    Exits with 0 when it is fine, warnings included, and with 78 when it is not.
+    """
+    path = configuration_path(file)
+    try:
+        config = load(path, os.environ)
+    except ConfigErrors as errors:
+        show_problems(errors)
+        context.exit(EXIT_CONFIGURATION)
+    if is_print:
+        click.echo(as_yaml(config), nl=False)
+    show_warnings(config.warnings, is_error=is_print)
+    if not is_print:
+        click.echo(f"{path}: " + click.style("fine", fg="green") + f", {_summary(config)}")
+
+
+def _summary(config: Config) -> str:
+    """In a few words what was read, to notice a budget that is not there."""
+    enforced = sum(budget.mode == "enforce" for budget in config.budgets)
+    budgets = f"{enforced} enforced and {len(config.budgets) - enforced} shadow budgets"
+    callers = f"{len(config.keys)} keys" if config.keys else "no keys"
+    return f"{budgets}, {callers}, {len(config.upstreams)} upstream(s), digest {config.digest}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes decimals plain, as people do."""
+
+
+def _plain(dumper: yaml.SafeDumper, text: Plain) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:float", str(text))
+
+
+_Dumper.add_representer(Plain, _plain)
+
+
+def as_yaml(config: Config) -> str:
+    """The effective configuration."""
+    shown: dict[str, Any] = effective(config)
+    text: str = yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text
