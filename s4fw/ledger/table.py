@@ -1,0 +1,556 @@
+"""The counter table as Python sees it; the only importer of the compiled module.
+
+Every operation is one C call; what it promises and who may call it stands in
+`native/s4_table_api.h`, what it is built on in `docs/internals/table.md`.  Here arguments become
+those of C and codes become exceptions; on the hot path (`reserve`, `sent`, `settle`, `void`) codes
+stay codes.
+
+One process uses a table from one thread at a time.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic_ns
+from typing import Any, Self
+
+from s4fw.core.counter import COUNTER_INDEX, GAUGES
+from s4fw.core.reason import Reason
+from s4fw.ledger._table import ffi, lib
+from s4fw.ledger.records import (
+    CellInfo,
+    Mismatch,
+    Recovered,
+    Sizes,
+    SlotInfo,
+    SlotTaken,
+    StaleValue,
+    TableBusy,
+    TableDamaged,
+    TableError,
+    TableFull,
+)
+
+__all__ = [
+    "ALREADY",
+    "BUSY",
+    "DENIED",
+    "FROZEN",
+    "FULL",
+    "OK",
+    "RING_FULL",
+    "ROW_BYTES",
+    "STALE",
+    "CellInfo",
+    "CellSet",
+    "Mismatch",
+    "Recovered",
+    "Sizes",
+    "SlotInfo",
+    "SlotTaken",
+    "StaleValue",
+    "Table",
+    "TableBusy",
+    "TableDamaged",
+    "TableError",
+    "TableFull",
+    "is_on_tmpfs",
+]
+
+OK = 0
+DENIED: int = lib.S4_DENIED  # the amount does not fit a cell: answer[0] is its place in the set
+STALE: int = lib.S4_STALE  # a cell was closed or a value retired: intern and claim again
+FROZEN: int = lib.S4_FROZEN  # spending is frozen: answer[0] is the cell's place, -1 for everything
+FULL: int = lib.S4_FULL  # no lease is free
+BUSY: int = lib.S4_BUSY  # the lock was not had in time: its holder is stopped
+RING_FULL: int = lib.S4_RING_FULL  # only when strict: no room for the journal row
+ALREADY: int = lib.S4_ALREADY  # the lease is past, nothing was changed
+
+ROW_BYTES: int = lib.S4_ROW_BYTES
+_AUDIT_ROOM = 1024
+
+# Any: a struct prepared by `cell_set`, opaque to everyone else.
+CellSet = Any
+
+_CELL = struct.Struct("4Iq4I9q2I")
+assert _CELL.size == ffi.sizeof("s4_cell_info")
+
+
+_tables: weakref.WeakSet[Table] = weakref.WeakSet()
+
+
+def _forget_slots() -> None:
+    """In a forked child: the parent's slot is the parent's; its lock must not live on in us."""
+    for table in _tables:
+        table._forget_slot()
+
+
+os.register_at_fork(after_in_child=_forget_slots)
+
+
+def is_on_tmpfs(path: Path) -> bool:
+    """Whether a path lies in memory.  Elsewhere write-back can stall a store: worth a warning."""
+    real = os.path.realpath(path)
+    found, kind = "", ""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, folder, file_system, *_ = line.split(" ")
+        folder = folder.encode().decode("unicode_escape")  # spaces are written as \040
+        is_above = real == folder or real.startswith(folder.rstrip("/") + "/")
+        if is_above and len(folder) >= len(found):
+            found, kind = folder, file_system
+    return kind in ("tmpfs", "ramfs")
+
+
+def _raise(code: int, what: str) -> None:
+    """Turn the code of a call that is not on the hot path into its exception."""
+    if code == lib.S4_BUSY:
+        raise TableBusy(f"{what}: the lock of the table is held by a stopped process")
+    if code == lib.S4_FULL:
+        raise TableFull(f"{what}: the table is full")
+    if code == lib.S4_DAMAGED:
+        raise TableDamaged(f"{what}: the table is damaged")
+    if code == lib.S4_SYSTEM:
+        raise OSError(ffi.errno, f"{what}: {os.strerror(ffi.errno)}")
+    raise ValueError(f"{what}: out of range")
+
+
+class Table:
+    """One mapped table in this process.  `answer` is filled by each `reserve`: see there."""
+
+    def __init__(self, handle: Any, path: Path) -> None:
+        self._t = handle
+        self.path = path
+        sizes = ffi.new("s4_sizes *")
+        lib.s4_table_sizes(handle, sizes)
+        self.sizes = Sizes(
+            sizes.slots, sizes.cells, sizes.leases, sizes.values, sizes.rows, sizes.bytes
+        )
+        self.slot = -1  # the slot of this process, -1 before `join`
+        self._views: list[memoryview] = []
+        self._value = ffi.new("uint8_t[]", lib.S4_VALUE_BYTES)
+        self._word = ffi.new("uint32_t *")
+        self.answer = self._view(lib.s4_table_answer(handle), 8 * (2 + 2 * lib.S4_CELLS_MAX), "q")
+        self._row = self._view(lib.s4_table_staging(handle), ROW_BYTES, "B")
+        _tables.add(self)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._t is None else f"slot {self.slot}" if self.slot >= 0 else "open"
+        return f"<Table {self.path} {state}>"
+
+    def _view(self, pointer: Any, size: int, form: str) -> memoryview:
+        view: memoryview = memoryview(ffi.buffer(pointer, size)).cast("B").cast(form)  # type: ignore[call-overload]
+        self._views.append(view)
+        return view
+
+    # -- the file
+
+    @classmethod
+    def create(
+        cls,
+        path: Path | str,
+        *,
+        slots: int | None = None,
+        cells: int = 16384,
+        leases: int = 4096,
+        values: int = 65536,
+        rows: int = 4096,
+    ) -> Table:
+        """Make a table where there is none and attach it.  Master only.
+
+        Raises FileExistsError, OSError (no space, no permission), ValueError (sizes).
+        """
+        slots = slots if slots is not None else max(16, 2 * (os.cpu_count() or 1) + 8)
+        problem = ffi.new("char[]", lib.S4_PROBLEM_BYTES)
+        code = lib.s4_table_create(os.fsencode(path), slots, cells, leases, values, rows, problem)
+        sentence = ffi.string(problem).decode(errors="replace")
+        if code == lib.S4_TAKEN:
+            raise FileExistsError(sentence)
+        if code == lib.S4_INVALID:
+            raise ValueError(sentence)
+        if code != OK:
+            raise OSError(ffi.errno, sentence)
+        return cls.attach(path)
+
+    @classmethod
+    def attach(cls, path: Path | str) -> Table:
+        """Map an existing table, whatever its sizes; changes nothing in it.
+
+        Raises FileNotFoundError, or TableDamaged with a sentence: foreign, newer, torn, truncated,
+        unreadable or read-only.
+        """
+        problem = ffi.new("char[]", lib.S4_PROBLEM_BYTES)
+        code = ffi.new("int *")
+        handle = lib.s4_table_attach(os.fsencode(path), code, problem)
+        if handle:
+            return cls(handle, Path(path))
+        sentence = ffi.string(problem).decode(errors="replace")
+        if code[0] == lib.S4_MISSING:
+            raise FileNotFoundError(f"{path}: {sentence}")
+        raise TableDamaged(f"the counter table {path} cannot be used: {sentence}")
+
+    def reset_lock_if_alone(self) -> bool:
+        """Apply what a dead owner committed, check every list and make the lock anew.
+
+        Master only, under its master lock, before it forks.  False, and nothing changed, while any
+        other process has the table attached.  Raises TableDamaged when a list is broken.
+        """
+        problem = ffi.new("char[]", lib.S4_PROBLEM_BYTES)
+        code: int = lib.s4_table_reset_if_alone(self._t, problem)
+        if code == lib.S4_DAMAGED:
+            sentence = ffi.string(problem).decode(errors="replace")
+            raise TableDamaged(f"the counter table {self.path} cannot be used: {sentence}")
+        if code < 0:
+            _raise(code, "reset the lock")
+        return code == 1
+
+    def close(self) -> None:
+        """Unmap the table.  Views handed out before are released and raise when used."""
+        if self._t is None:
+            return
+        handle, self._t, self.slot = self._t, None, -1
+        _tables.discard(self)
+        try:
+            for view in self._views:
+                view.release()
+        except BufferError:  # someone holds a slice of a view: the memory must stay where it is
+            lib.s4_table_forget_slot(handle)
+            return
+        lib.s4_table_detach(handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- slots
+
+    def join(self, slot: int, kind: int = 0) -> None:
+        """Own a slot from now until death or `leave`.  Called after fork by the process itself.
+
+        Raises SlotTaken when it is live or holds unrecovered leases.
+        """
+        code = lib.s4_table_join(self._t, slot, kind)
+        if code == lib.S4_TAKEN:
+            raise SlotTaken(f"slot {slot} is live, or holds leases of a dead process")
+        if code != OK:
+            _raise(code, f"join slot {slot}")
+        self.slot = slot
+        counters = self.counters()
+        for gauge in GAUGES:
+            counters[COUNTER_INDEX[gauge]] = 0
+
+    def leave(self) -> None:
+        """Leave the slot with nothing open.  With leases open it counts as dead: recovered."""
+        lib.s4_table_leave(self._t)
+        self.slot = -1
+
+    def _forget_slot(self) -> None:
+        lib.s4_table_forget_slot(self._t)
+        self.slot = -1
+
+    def beat(self) -> None:
+        """Show that this process is alive and not stuck."""
+        lib.s4_table_beat(self._t)
+
+    def set_state(self, word: int) -> None:
+        """The state of the own slot: 0 starting, 1 ready, 2 draining."""
+        lib.s4_table_set_state(self._t, word)
+
+    def set_generation(self, generation: int) -> None:
+        """Acknowledge a configuration generation in the own slot."""
+        lib.s4_table_set_generation(self._t, generation)
+
+    def set_strict(self, is_strict: bool) -> None:
+        """Whether `reserve` refuses (RING_FULL) where its journal row would have no room."""
+        lib.s4_table_set_strict(self._t, is_strict)
+
+    def slots(self) -> list[SlotInfo]:
+        """All slots, used or not; asks the kernel of each whether it is live."""
+        out = ffi.new("s4_slot_info *")
+        return [self._slot_info(out, slot) for slot in range(self.sizes.slots)]
+
+    def _slot_info(self, out: Any, slot: int) -> SlotInfo:
+        lib.s4_table_slot_info(self._t, slot, out)
+        return SlotInfo(
+            slot=slot,
+            kind=out.kind,
+            pid=out.pid,
+            incarnation=out.incarnation,
+            is_live=bool(out.is_live),
+            heartbeat_age_ms=max(0, monotonic_ns() - out.heartbeat_ns) // 1_000_000,
+            open_leases=out.open,
+            generation=out.generation,
+            state=out.state,
+            ring_lag=out.head - out.tail,
+            tail=out.tail,
+            dropped=out.dropped,
+            counters=tuple(ffi.unpack(out.counters, lib.S4_COUNTERS)),
+        )
+
+    def free_slot(self) -> int:
+        """The first slot that is not live, holds nothing and has an empty ring.
+
+        Raises TableFull.
+        """
+        slot: int = lib.s4_table_free_slot(self._t)
+        if slot < 0:
+            _raise(slot, "find a free slot")
+        return slot
+
+    def recover(self, slot: int, now_ns: int) -> Recovered:
+        """Resolve every lease of a dead slot: reserved is voided, sent is charged in full.
+
+        Master only.  `now_ns` is wall clock, for the journal rows.  Raises SlotTaken when the slot
+        is live, TableBusy when to be called again: what was resolved until then stays resolved, and
+        is not told again.
+        """
+        out = ffi.new("s4_recovered *")
+        code = lib.s4_table_recover(self._t, slot, now_ns, Reason.WORKER_CRASH, out)
+        if code == lib.S4_TAKEN:
+            raise SlotTaken(f"slot {slot} is live")
+        if code != OK:
+            _raise(code, f"recover slot {slot}")
+        return Recovered(out.voided, out.accrued, out.accrued_nusd)
+
+    def counters(self, slot: int | None = None) -> memoryview:
+        """The counters of a slot in shared memory, of the own one when none is named.
+
+        Only the slot's owner writes: `counters[i] += 1`.
+        """
+        pointer = lib.s4_table_counters(self._t, self.slot if slot is None else slot)
+        if not pointer:
+            raise ValueError(f"there is no slot {slot}")
+        return self._view(pointer, 8 * lib.S4_COUNTERS, "Q")
+
+    # -- values
+
+    def intern(self, dimension: int, value: bytes, most: int = 0) -> int:
+        """The id of a value, >= 1; its dimension's `other` when there are `most` or no room.
+
+        Raises TableFull only for dimensions from 8 on, which have no `other`; TableBusy; ValueError
+        when the value is empty or longer than 128 bytes.
+        """
+        value_id: int = lib.s4_table_intern(self._t, dimension, value, len(value), most)
+        if value_id < 0:
+            _raise(value_id, "intern a value")
+        return value_id
+
+    def is_other(self, value_id: int) -> bool:
+        """Whether an id is the `other` of its dimension, shared by all that had no room."""
+        return 1 <= value_id <= int(lib.S4_DIMENSIONS)
+
+    def value(self, value_id: int) -> tuple[int, bytes]:
+        """Dimension and text of an id.  Raises KeyError."""
+        length = lib.s4_table_value(self._t, value_id, self._word, self._value)
+        if length < 0:
+            raise KeyError(value_id)
+        return self._word[0], ffi.buffer(self._value, length)[:]
+
+    # -- cells
+
+    def claim(
+        self,
+        budget: int,
+        kind: int,
+        start_s: int,
+        ids: Sequence[int],
+        limit_nusd: int,
+        stated_nusd: int,
+    ) -> tuple[int, int]:
+        """Find or open the cell of a key: (index, generation).  An existing one keeps its limits.
+
+        Raises TableFull, TableBusy, StaleValue.
+        """
+        index: int = lib.s4_table_claim(
+            self._t, budget, kind, start_s, ids, len(ids), limit_nusd, stated_nusd, self._word
+        )
+        if index == STALE:
+            raise StaleValue("claim a cell: a value was retired")
+        if index < 0:
+            _raise(index, "claim a cell")
+        return index, self._word[0]
+
+    def set_limit(self, cell: int, generation: int, limit_nusd: int, stated_nusd: int) -> bool:
+        """Write new limits, also below `used`; False when the cell was closed meanwhile."""
+        code = lib.s4_table_set_limit(self._t, cell, generation, limit_nusd, stated_nusd)
+        return self._done(code, "set a limit")
+
+    def close_cell(self, cell: int, generation: int) -> bool:
+        """Close a cell; False when a lease names it or it was closed meanwhile."""
+        return self._done(lib.s4_table_close_cell(self._t, cell, generation), "close a cell")
+
+    @staticmethod
+    def _done(code: int, what: str) -> bool:
+        if code in (OK, lib.S4_STALE, lib.S4_IN_USE):
+            return code == OK
+        _raise(code, what)
+        raise AssertionError
+
+    def cells(self) -> list[CellInfo]:
+        """All open cells, each as of one instant; takes no lock."""
+        room = 512
+        cursor, out = ffi.new("uint32_t *"), ffi.new("s4_cell_info[]", room)
+        found: list[CellInfo] = []
+        n = room
+        while n == room:
+            n = lib.s4_table_cells(self._t, cursor, out, room)
+            if n < 0:
+                _raise(n, "read the cells")
+            for f in _CELL.iter_unpack(ffi.buffer(out, n * _CELL.size)):
+                ids = tuple(i for i in f[5:9] if i)
+                found.append(CellInfo._make((*f[:5], ids, *f[9:18], bool(f[18]))))
+        return found
+
+    # -- leases: the hot path
+
+    def cell_set(self, cells: Sequence[tuple[int, int]], ids: Sequence[int]) -> CellSet:
+        """Prepare (index, generation) pairs and the value ids of who pays for many reserves.
+
+        At most 8 cells, none twice; `ids` in the order of DIMENSIONS, 0 for none.
+        """
+        indices = [index for index, _ in cells]
+        generations = [generation for _, generation in cells]
+        out = ffi.new("s4_cell_set *")
+        values = [*ids, *[0] * (8 - len(ids))]
+        code = lib.s4_table_cell_set(self._t, out, indices, generations, len(cells), values)
+        if code != OK:
+            _raise(code, "prepare a set of cells")
+        return out
+
+    def reserve(self, cells: CellSet, amount_nusd: int, request: bytes, price: int) -> int:
+        """Hold an amount in all cells of a set or in none: a lease >= 0, or a code < 0.
+
+        `request` is 16 bytes.  Fills `answer`: [0] the place in the set of the cell that refused
+        (-1: all of them), [1] a bit for each cell whose stated limit is now passed, [2 + i] what
+        cell i has used, with this hold or at the denial, [10 + i] its stated limit.
+        """
+        return lib.s4_table_reserve(self._t, cells, amount_nusd, request, price)  # type: ignore[no-any-return]
+
+    def sent(self, lease: int) -> None:
+        """Record that upstream bytes follow: a crash from here on charges the amount."""
+        lib.s4_table_sent(self._t, lease)
+
+    def settle(self, lease: int, actual_nusd: int, accrued: bool) -> int:
+        """Resolve with what was charged and publish the row: 0, ALREADY, or BUSY (call again).
+
+        BUSY comes after two seconds, when the holder of the lock is stopped; the lease and the
+        prepared row are as before.
+        """
+        try:
+            return lib.s4_table_settle(self._t, lease, actual_nusd, accrued)  # type: ignore[no-any-return]
+        except OverflowError:  # beyond any money; the table saturates
+            return lib.s4_table_settle(self._t, lease, 2**63 - 1, accrued)  # type: ignore[no-any-return]
+
+    def void(self, lease: int) -> int:
+        """Give the amount back and publish the row; codes as for `settle`."""
+        return lib.s4_table_void(self._t, lease)  # type: ignore[no-any-return]
+
+    def correct(self, cell: int, generation: int, delta_nusd: int) -> bool:
+        """Book a later truth on one cell, with a row of its own; False when it was closed."""
+        code = lib.s4_table_correct(self._t, cell, generation, delta_nusd)
+        return self._done(code, "correct a cell")
+
+    # -- journal
+
+    def row(self) -> memoryview:
+        """The record to fill before settle, void, correct or publish, blank at first.
+
+        256 bytes, always the same ones: they are copied into the ring by the call that publishes
+        them.  A full ring drops the row and counts the gap; the money goes on.
+        """
+        return self._row
+
+    def publish(self) -> None:
+        """Publish the row of something that moved no money."""
+        lib.s4_table_publish(self._t)
+
+    def drain(self, slot: int, tail: int, limit: int) -> tuple[bytes, int]:
+        """Copy up to `limit` published rows from `tail` on: (records, new tail).  Steward only.
+
+        Raises ValueError when `tail` is not between the ring's own tail and its head.
+        """
+        out = ffi.new("s4_row[]", max(1, min(limit, self.sizes.rows)))
+        n = lib.s4_table_drain(self._t, slot, tail, out, min(limit, self.sizes.rows))
+        if n < 0:
+            _raise(n, f"drain slot {slot}")
+        return ffi.buffer(out, n * ROW_BYTES)[:], tail + n
+
+    def advance_tail(self, slot: int, tail: int) -> None:
+        """Free the rows before `tail` for reuse: they are kept elsewhere now.  Steward only."""
+        code = lib.s4_table_advance_tail(self._t, slot, tail)
+        if code != OK:
+            _raise(code, f"advance the tail of slot {slot}")
+
+    # -- freeze
+
+    def freeze(self, budget: int = 0) -> None:
+        """Stop all spending, or that of one budget (its value id), in all processes at once."""
+        code = lib.s4_table_freeze(self._t, budget)
+        if code != OK:
+            _raise(code, "freeze")
+
+    def release(self, budget: int = 0) -> None:
+        """Let spending go on; what was frozen otherwise stays frozen."""
+        code = lib.s4_table_release(self._t, budget)
+        if code != OK:
+            _raise(code, "release")
+
+    def frozen(self) -> tuple[int, ...]:
+        """The frozen budgets; 0 stands for everything."""
+        out = ffi.new("uint32_t[]", lib.S4_FROZEN_MAX + 1)
+        return tuple(ffi.unpack(out, lib.s4_table_frozen(self._t, out)))
+
+    # -- audit
+
+    def audit(self, start: int, count: int) -> list[Mismatch]:
+        """Compare up to 1,024 cells with the leases, under the lock; freezes what is wrong.
+
+        Steward only.  `count` is cut at the end of the table.
+        """
+        count = min(count, _AUDIT_ROOM, self.sizes.cells - start)
+        out = ffi.new("s4_mismatch[]", max(1, count))
+        n = lib.s4_table_audit(self._t, start, count, out, count)
+        if n < 0:
+            _raise(n, "audit")
+        found = [
+            Mismatch(m.index, m.budget, m.held, m.held_by_leases, m.open, m.open_leases)
+            for m in out[0:n]
+        ]
+        for budget in {mismatch.budget for mismatch in found}:
+            self.freeze(budget)
+        return found
+
+    # -- words the master publishes
+
+    def publish_clock(self, offset_ns: int, starts_s: Sequence[int]) -> None:
+        """Publish the accepted clock and the start of each of the 6 window kinds.  Master only."""
+        lib.s4_table_publish_clock(self._t, offset_ns, starts_s)
+
+    def clock(self) -> tuple[int, tuple[int, ...]]:
+        """What the master published last: (offset_ns, starts_s); zeros in a new table."""
+        offset, starts = ffi.new("int64_t *"), ffi.new("int64_t[]", lib.S4_WINDOWS)
+        lib.s4_table_clock(self._t, offset, starts)
+        return offset[0], tuple(ffi.unpack(starts, lib.S4_WINDOWS))
+
+    def set_clean(self, is_clean: bool) -> None:
+        """Mark the table as stopped in order, or as in use.  Master only."""
+        lib.s4_table_set_clean(self._t, is_clean)
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the last stop was in order; true of a new table."""
+        return bool(lib.s4_table_is_clean(self._t))
+
+    def publish_generation(self, generation: int) -> None:
+        """Publish the configuration generation that all processes should reach.  Master only."""
+        lib.s4_table_publish_generation(self._t, generation)
+
+    @property
+    def generation(self) -> int:
+        """The published configuration generation."""
+        return int(lib.s4_table_generation(self._t))
