@@ -1,4 +1,4 @@
-"""The runtime and the state directory: made private, and looked at before money is kept there."""
+"""The runtime and the state directory: made private, and files replaced whole."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import os
 from pathlib import Path
 
 from s4fw.process.exitcode import FAILED, Stop
-
-# File systems that live in memory: a store into a mapped page never waits for a disk there.
-_IN_MEMORY = frozenset({"tmpfs", "ramfs"})
 
 
 def made(path: Path) -> Path:
@@ -21,24 +18,6 @@ def made(path: Path) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise Stop(FAILED, f"cannot write to the directory {path}")
     return path
-
-
-def is_disk_backed(path: Path) -> bool:
-    """Whether write-back to a disk may stall a store into a file mapped from there."""
-    return _file_system(path) not in _IN_MEMORY
-
-
-def _file_system(path: Path) -> str:
-    """The type of the file system with the longest mount point above `path`; proc(5) mountinfo."""
-    real = str(path.resolve())
-    best, kind = "", ""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        left, _, right = line.partition(" - ")
-        mount = left.split()[4].encode().decode("unicode_escape")  # spaces come as \040
-        is_above = mount == "/" or real == mount or real.startswith(mount + "/")
-        if is_above and len(mount) >= len(best):
-            best, kind = mount, right.split()[0]
-    return kind
 
 
 def write_whole(path: Path, data: bytes) -> None:

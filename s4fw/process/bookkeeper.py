@@ -1,0 +1,122 @@
+"""Empties the journal rings into the sums and the event log; `spend` has the theory."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from s4fw.admin.facts import Event
+from s4fw.ledger import journal
+from s4fw.ledger.table import Table
+from s4fw.process.eventlog import BudgetOf, EventLog
+from s4fw.process.spend import Spend, SpendFile
+
+log = logging.getLogger(__name__)
+
+ROWS_AT_ONCE = 512  # of one slot: some 3 ms of work, so the admin listener stays responsive
+WRITE_EACH_S = 1.0
+WRITE_SHARE = 20  # at least this many times as long as a write took lies between two
+UNWRITTEN_MAX = 1024  # rows of one slot: a quarter of its ring, then the file is written earlier
+
+
+class Bookkeeper:
+    """One steward's books.  `turn` each 100 ms, `close` at the end."""
+
+    def __init__(
+        self,
+        table: Table,
+        file: SpendFile,
+        table_id: str,
+        events: EventLog,
+        budget_of: BudgetOf,
+    ) -> None:
+        self._table = table
+        self._file = file
+        self._table_id = table_id
+        self._events = events
+        self._budget_of = budget_of
+        self._names: dict[int, str] = {}
+        self._slots = len(table.slots())
+        self._unwritten = [0] * self._slots
+        self._write_at_s = 0.0
+        self._can_write = True
+        self.spend = Spend(self._slots, time.time_ns() // 10**9)
+
+    def turn(self) -> None:
+        """Take what the workers published; write and free it when it is time."""
+        if not self._file.is_ours and not self._open():
+            return
+        for slot in range(self._slots):
+            self._drain(slot)
+        if any(self._unwritten):
+            is_due = time.monotonic() >= self._write_at_s
+            if is_due or max(self._unwritten) >= UNWRITTEN_MAX:
+                self._write()
+
+    def close(self) -> None:
+        """The last look: write what is there, and let the next steward in."""
+        if self._file.is_ours:
+            self.turn()
+            if any(self._unwritten):
+                self._write()
+        self._file.release()
+
+    def _open(self) -> bool:
+        if not self._file.take():
+            return False
+        self.spend, was_readable = self._file.read(
+            self._table_id, self._slots, time.time_ns() // 10**9
+        )
+        if not was_readable:
+            log.error("the sums of spend could not be read; they were set aside and begin anew")
+            self._alarm("spend_unreadable", "spend.json could not be read; it was set aside")
+        for slot in range(self._slots):
+            self._agree(slot)
+        return True
+
+    def _agree(self, slot: int) -> None:
+        """Begin at the ring's own tail where the file's position is not one of this ring."""
+        try:
+            self._table.drain(slot, self.spend.tails[slot], 1)
+        except ValueError:
+            self.spend.tails[slot] = self._table.slots()[slot].tail
+
+    def _drain(self, slot: int) -> None:
+        rows, tail = self._table.drain(slot, self.spend.tails[slot], ROWS_AT_ONCE)
+        for row in journal.read(rows):
+            names = [self._name(value_id) for value_id in row.values]
+            self.spend.add(row, names)
+            self._events.note_row(row, names, self._budget_of)
+        self._unwritten[slot] += tail - self.spend.tails[slot]
+        self.spend.tails[slot] = tail
+
+    def _name(self, value_id: int) -> str | None:
+        if not value_id:
+            return None
+        name = self._names.get(value_id)
+        if name is None:
+            name = self._names[value_id] = self._table.value(value_id)[1].decode()
+        return name
+
+    def _write(self) -> None:
+        """The file first, then the room: a death between the two repeats nothing."""
+        started_s = time.monotonic()
+        try:
+            self._file.write(self.spend, self._table_id)
+        except OSError as fault:
+            self._write_at_s = started_s + WRITE_EACH_S
+            if self._can_write:
+                log.error("spend.json cannot be written: errno %d", fault.errno or 0)
+                self._alarm("spend_unwritable", "spend.json cannot be written; rows wait")
+            self._can_write = False
+            return
+        self._can_write = True
+        for slot, count in enumerate(self._unwritten):
+            if count:
+                self._table.advance_tail(slot, self.spend.tails[slot])
+                self._unwritten[slot] = 0
+        took_s = time.monotonic() - started_s
+        self._write_at_s = started_s + max(WRITE_EACH_S, WRITE_SHARE * took_s)
+
+    def _alarm(self, kind: str, message: str) -> None:
+        self._events.note(Event(time.time_ns(), kind, "alarm", message))

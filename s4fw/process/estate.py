@@ -1,0 +1,97 @@
+"""What the master owns and its children inherit: lock, table, listeners, prices, vocabulary.
+
+Everything that can refuse a start refuses here, in the order of what is cheapest to check, and
+before the first fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import time
+from pathlib import Path
+
+from s4fw.config.schema import Config
+from s4fw.ledger.table import Table, TableDamaged, is_on_tmpfs
+from s4fw.pricing import RateCard
+from s4fw.process import rundir
+from s4fw.process.exitcode import DAMAGED_TABLE, FAILED, Stop
+from s4fw.process.masterlock import MasterLock
+from s4fw.process.sockets import listeners, place_of
+from s4fw.tokens import TokenCounter
+
+log = logging.getLogger(__name__)
+
+
+class Estate:
+    """All of it, taken at construction.  Raises Stop with the sentence and the exit code.
+
+    A respawned worker takes the listener of its index, so what waits in its queue is not lost.
+    """
+
+    def __init__(self, config: Config) -> None:
+        runtime = rundir.made(config.paths.runtime)
+        rundir.made(config.paths.state)
+        self.lock = MasterLock(runtime / "master.lock")
+        self.started_s = time.time_ns() // 10**9
+        self.table, self.table_id = _table(runtime)
+        self.workers = listeners(
+            config.server.host, config.server.port, config.server.workers, "server"
+        )
+        self.admin = listeners(config.admin.host, config.admin.port, 1, "admin")[0]
+        rundir.write_ports(runtime, _port(self.workers[0]), _port(self.admin))
+        self.is_same_boot = rundir.is_same_boot(runtime)
+        self.rates = RateCard.load(config.pricing.overrides)
+        self.tokens = TokenCounter()
+        if not is_on_tmpfs(runtime):
+            log.warning(
+                "the runtime directory is on a disk: write-back can stall requests;"
+                " a tmpfs (/run, $XDG_RUNTIME_DIR) is better"
+            )
+
+    @property
+    def urls(self) -> tuple[str, str]:
+        """Where callers and where admins connect."""
+        return f"http://{place_of(self.workers[0])}", f"http://{place_of(self.admin)}"
+
+    def load_prices(self, config: Config) -> None:
+        """Take the price table of a new configuration; children born from now on inherit it."""
+        self.rates = RateCard.load(config.pricing.overrides)
+
+    def close_workers_listeners(self) -> None:
+        """Accept nothing any more: the workers close their own copies when they drain."""
+        for listener in self.workers:
+            listener.close()
+
+    def keep_only(self, kept: socket.socket) -> None:
+        """In a child: close what belongs to the others, so that their ports end with them."""
+        for listener in (*self.workers, self.admin):
+            if listener is not kept:
+                listener.close()
+        self.lock.release()
+
+
+def _table(runtime: Path) -> tuple[Table, str]:
+    """The table, attached or made, and its identity: positions in its rings mean nothing else.
+
+    The identity is renewed before a table is made, so a crash between the two does no harm.
+    """
+    path, identity = runtime / "table", runtime / "table.id"
+    try:
+        if path.exists() and identity.exists():
+            table = Table.attach(path)
+        else:
+            rundir.write_whole(identity, secrets.token_hex(16).encode())
+            table = Table.attach(path) if path.exists() else Table.create(path)
+        table.reset_lock_if_alone()
+    except TableDamaged as fault:
+        raise Stop(DAMAGED_TABLE, f"{fault}; it was not touched") from fault
+    except OSError as fault:
+        raise Stop(FAILED, f"cannot make the table {path}: {fault}") from fault
+    return table, identity.read_text()
+
+
+def _port(listener: socket.socket) -> int:
+    port: int = listener.getsockname()[1]
+    return port

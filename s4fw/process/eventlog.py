@@ -1,0 +1,67 @@
+"""The last events, and which journal rows are events."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+
+from s4fw.admin.facts import Event
+from s4fw.core.attribution import DIMENSIONS
+from s4fw.ledger.journal import Decision, JournalRow, Kind
+
+EVENTS_MAX = 1000  # what /v1/events promises
+
+Names = Sequence[str | None]
+BudgetOf = Callable[[tuple[int, int]], str | None]  # of a cell: index, generation
+
+
+class EventLog:
+    """The last events in memory; a steward that dies forgets them, the money it does not."""
+
+    def __init__(self) -> None:
+        self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
+
+    def note(self, event: Event) -> None:
+        self._events.append(event)
+
+    def newest(self, limit: int) -> list[Event]:
+        """Newest first."""
+        return list(islice(reversed(self._events), limit))
+
+    def note_row(self, row: JournalRow, names: Names, budget_of: BudgetOf) -> None:
+        """Keep a row that is worth a person's look; `names` are its values by dimension."""
+        told = _told(row)
+        if told is None:
+            return
+        kind, level, message = told
+        fields: dict[str, str | int] = {"request_id": row.request.hex(), "slot": row.slot}
+        if row.code is not None:
+            fields["code"] = row.code
+        if row.reason:
+            fields["reason"] = row.reason.name.lower()
+        if row.cells and (budget_id := budget_of(row.cells[0])) is not None:
+            fields["budget_id"] = budget_id
+        amount_nusd = row.reserved_nusd if kind in ("block", "shadow_block") else row.charged_nusd
+        if amount_nusd:
+            fields["amount_nusd"] = amount_nusd
+        fields |= {n: v for n, v in zip(DIMENSIONS, names, strict=True) if v is not None}
+        self.note(Event(row.at_ns, kind, level, message, fields))
+
+
+def _told(row: JournalRow) -> tuple[str, str, str] | None:
+    """Kind, level and sentence of a row; None for the daily business."""
+    if row.kind is Kind.BLOCK:
+        return "block", "info", f"refused: {row.code or 'unknown'}"
+    if row.kind is Kind.GAP:
+        return "gap", "alarm", "journal rows were dropped: the steward was too slow"
+    if row.kind is Kind.CORRECT:
+        return "correction", "warning", "a charge was corrected"
+    if row.charged_nusd > row.reserved_nusd:
+        return "overrun", "alarm", "the cost was above the reservation"
+    if row.is_accrued and row.charged_nusd:
+        why = row.reason.name.lower().replace("_", " ")
+        return "accrued", "warning", f"charged at worst case: {why}"
+    if row.decision is Decision.SHADOW_BLOCK:
+        return "shadow_block", "info", "a shadow budget would have refused this"
+    return None

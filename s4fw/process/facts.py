@@ -1,0 +1,168 @@
+"""What the admin listener asks, answered from the steward's memory and the shared table."""
+
+from __future__ import annotations
+
+import time
+
+from s4fw import __version__
+from s4fw.admin.facts import COSTS_BY, Costs, Event, Frozen, Status, UnknownBudget
+from s4fw.config.schema import Config
+from s4fw.ledger.rule import rules_of
+from s4fw.ledger.table import Table
+from s4fw.ledger.window import Clock
+from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
+from s4fw.observe.readers import BudgetReader, read_workers
+from s4fw.observe.times import rfc3339
+from s4fw.process.auditor import Auditor
+from s4fw.process.bookkeeper import Bookkeeper
+from s4fw.process.eventlog import EventLog
+from s4fw.process.seat import KIND_NAMES
+from s4fw.process.vitals import HEARTBEAT_S_MAX
+
+
+class StewardFacts:
+    """`admin.facts.Facts`, as the steward knows them.  `adopt` takes a new configuration."""
+
+    def __init__(
+        self,
+        table: Table,
+        clock: Clock,
+        events: EventLog,
+        books: Bookkeeper,
+        auditor: Auditor,
+        started_s: int,
+    ) -> None:
+        self._table = table
+        self._clock = clock
+        self._events = events
+        self._books = books
+        self._auditor = auditor
+        self._started_s = started_s
+        self._is_draining = False
+        self._exits = 0
+        self._recovered = 0
+
+    def adopt(self, config: Config, generation: int, prices_version: str) -> None:
+        """Answer for this configuration from now on."""
+        self._config = config
+        self._generation = generation
+        self._prices_version = prices_version
+        self._reader = BudgetReader(self._table, config.budgets, self._clock)
+        rules = rules_of(self._table, config.budgets)
+        self._value_ids = {rule.id: rule.value_id for rule in rules}
+        self._ids = {rule.value_id: rule.id for rule in rules}
+
+    def drain(self) -> None:
+        """The master began to shut down."""
+        self._is_draining = True
+
+    def hear(self, event: Event) -> None:
+        """An event the master saw."""
+        self._events.note(event)
+        if event.kind == "worker_exit":
+            self._exits += 1
+        for name in ("accrued", "voided"):
+            amount = event.fields.get(name, 0)
+            self._recovered += amount if isinstance(amount, int) else 0
+
+    # -- admin.facts.Facts --------------------------------------------------------------------
+
+    def is_ready(self) -> bool:
+        return not self._is_draining and self._ready_workers() > 0
+
+    def is_draining(self) -> bool:
+        return self._is_draining
+
+    def status(self) -> Status:
+        workers = [w for w in self.workers() if w.kind == "worker"]
+        return {
+            "version": __version__,
+            "started_at": rfc3339(self._started_s),
+            "ready": self.is_ready(),
+            "draining": self._is_draining,
+            "config_generation": self._generation,
+            "workers": {
+                "configured": self._config.server.workers,
+                "live": sum(w.is_live for w in workers),
+                "ready": sum(_is_beating(w) for w in workers),
+            },
+            "table": {
+                "path": str(self._config.paths.runtime / "table"),
+                "cells": len(self._table.cells()),
+                "cells_max": self._table.sizes.cells,
+                "open_leases": sum(w.leases for w in workers),
+            },
+            "prices_version": self._prices_version,
+        }
+
+    def budgets(self) -> list[BudgetFigures]:
+        return self._reader.read()
+
+    def workers(self) -> list[WorkerFigures]:
+        kinds = [info.kind for info in self._table.slots()]
+        return read_workers(self._table, lambda slot: KIND_NAMES[kinds[slot]])
+
+    def events(self, limit: int) -> list[Event]:
+        return self._events.newest(limit)
+
+    def costs(self, by: str) -> Costs:
+        assert by in COSTS_BY
+        return Costs(self._books.spend.since_s, self._books.spend.costs(by))
+
+    def snapshot(self) -> Snapshot:
+        workers = self.workers()
+        gauges = {
+            "ready": int(self.is_ready()),
+            "draining": int(self._is_draining),
+            "started_at_s": self._started_s,
+            "config_generation": self._generation,
+            "workers_configured": self._config.server.workers,
+            "table_cells": len(self._table.cells()),
+            "table_cells_max": self._table.sizes.cells,
+            "audit_mismatches": self._auditor.mismatches,
+            "audit_passes": self._auditor.passes,
+            "recovered_leases": self._recovered,
+            "worker_exits": self._exits,
+        }
+        return Snapshot(self.budgets(), workers, gauges)
+
+    def frozen(self) -> Frozen:
+        value_ids = self._table.frozen()
+        budgets = tuple(self.budget_name(value_id) for value_id in value_ids if value_id)
+        return Frozen(0 in value_ids, budgets)
+
+    def freeze(self, budget_id: str | None) -> Frozen:
+        self._table.freeze(self._value_id(budget_id))
+        self._tell("freeze", "alarm", "frozen", budget_id)
+        return self.frozen()
+
+    def release(self, budget_id: str | None) -> Frozen:
+        self._table.release(self._value_id(budget_id))
+        self._tell("release", "info", "released", budget_id)
+        return self.frozen()
+
+    # -- inside -------------------------------------------------------------------------------
+
+    def budget_name(self, value_id: int) -> str:
+        """A budget's id; for one that is no longer configured, the name it had in the table."""
+        return self._ids.get(value_id) or self._table.value(value_id)[1].decode()
+
+    def _ready_workers(self) -> int:
+        return sum(_is_beating(w) for w in self.workers() if w.kind == "worker")
+
+    def _value_id(self, budget_id: str | None) -> int:
+        if budget_id is None:
+            return 0
+        if budget_id not in self._value_ids:
+            raise UnknownBudget(budget_id)
+        return self._value_ids[budget_id]
+
+    def _tell(self, kind: str, level: str, done: str, budget_id: str | None) -> None:
+        what = "all spending" if budget_id is None else f"budget {budget_id}"
+        fields: dict[str, str | int] = {} if budget_id is None else {"budget_id": budget_id}
+        self._events.note(Event(time.time_ns(), kind, level, f"{what} was {done}", fields))
+
+
+def _is_beating(worker: WorkerFigures) -> bool:
+    is_fresh = worker.heartbeat_age_ms < HEARTBEAT_S_MAX * 1000
+    return worker.is_live and worker.state == "ready" and is_fresh

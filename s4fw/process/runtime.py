@@ -1,0 +1,47 @@
+"""What one generation of the configuration consists of inside a worker.
+
+A new generation is built whole beside the old one; nothing of the old is changed.  Exchanges that
+run keep the pipeline that opened them, and so do the clock and the table they share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from s4fw.config.schema import Config
+from s4fw.core.exchange import Offload
+from s4fw.core.pipeline import Pipeline
+from s4fw.ledger.budgets import Budgets
+from s4fw.ledger.table import Table
+from s4fw.ledger.window import Clock
+from s4fw.pricing import RateCard
+from s4fw.stages import build
+from s4fw.tokens import TokenCounter
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """One generation: the configuration and what was built from it."""
+
+    config: Config
+    generation: int
+    rates: RateCard
+    budgets: Budgets
+    pipeline: Pipeline
+
+
+def built(
+    config: Config,
+    generation: int,
+    table: Table,
+    clock: Clock,
+    rates: RateCard,
+    tokens: TokenCounter,
+    offload: Offload,
+) -> Runtime:
+    """Build a generation.  Raises only for a fault: the master has judged the configuration."""
+    budgets = Budgets(
+        table, config.budgets, clock, rates.version, dict(config.attribution.max_values)
+    )
+    pipeline = build(config, budgets, rates, tokens, offload, table.counters())
+    return Runtime(config, generation, rates, budgets, pipeline)

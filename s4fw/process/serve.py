@@ -1,0 +1,45 @@
+"""From a configuration file to a running firewall, and from its end to an exit code."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from pathlib import Path
+
+from s4fw.config import ConfigErrors, load
+from s4fw.config.schema import Config
+from s4fw.observe.log import configure
+from s4fw.process.exitcode import CONFIGURATION, Stop
+from s4fw.process.master import Master
+from s4fw.process.privacy import forbid_core_files, scrub_environment
+
+log = logging.getLogger(__name__)
+
+
+def serve(path: Path, env: MutableMapping[str, str], log_level: str = "info") -> int:
+    """Run until the end; returns the exit code.  Sentences for people go to standard error.
+
+    Variables that hold our secrets are removed from `env` before anything is forked.
+    """
+    forbid_core_files()
+    try:
+        config = load(path, env)
+    except ConfigErrors as errors:
+        print(errors, file=sys.stderr)
+        return CONFIGURATION
+    kept = dict(env)  # the next reload expands ${VAR} again
+    scrub_environment(env, _secrets_of(config))
+    configure(log_level)
+    for warning in config.warnings:
+        log.warning(warning)
+    try:
+        return Master(config, path, kept).run()
+    except Stop as stop:
+        print(f"s4fw: {stop.sentence}", file=sys.stderr)
+        return stop.code
+
+
+def _secrets_of(config: Config) -> list[str]:
+    secrets = [upstream.api_key for upstream in config.upstreams.values()]
+    return [s.get_secret_value() for s in (*secrets, config.admin.token) if s is not None]

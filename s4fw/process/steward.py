@@ -1,0 +1,118 @@
+"""The steward: one child for all that is slow.  The data path never waits for it.
+
+It empties the journal rings, keeps the sums and the last events, audits the table, opens and closes
+cells, and serves the admin listener.  If it dies another one goes on from the file and the table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import uvloop
+
+from s4fw.admin.auth import Guard, is_loopback
+from s4fw.admin.server import AdminServer
+from s4fw.config.schema import Config
+from s4fw.ledger.table import TableBusy, TableFull
+from s4fw.ledger.upkeep import Upkeep
+from s4fw.ledger.window import Clock
+from s4fw.pricing import RateCard
+from s4fw.process.auditor import Auditor
+from s4fw.process.bookkeeper import Bookkeeper
+from s4fw.process.cellnames import CellNames
+from s4fw.process.eventlog import EventLog
+from s4fw.process.exitcode import FINE
+from s4fw.process.facts import StewardFacts
+from s4fw.process.lifeline import Lifeline
+from s4fw.process.seat import DRAINING, Seat, announce_up
+from s4fw.process.spend import SpendFile
+
+log = logging.getLogger(__name__)
+
+BOOKS_S = 0.1
+CHORES_S = 1.0
+
+
+class Steward:
+    """One life of it, on a loop that is given."""
+
+    def __init__(self, seat: Seat, loop: asyncio.AbstractEventLoop) -> None:
+        estate = seat.estate
+        self._seat = seat
+        self._loop = loop
+        self._table = estate.table
+        self._clock = Clock(self._table.clock()[0])
+        events = EventLog()
+        file = SpendFile(seat.config.paths.state)
+        names = CellNames(self._table, lambda value_id: self.facts.budget_name(value_id))
+        self._books = Bookkeeper(self._table, file, estate.table_id, events, names.of)
+        self._auditor = Auditor(self._table, self._table.sizes.cells, events)
+        self.facts = StewardFacts(
+            self._table, self._clock, events, self._books, self._auditor, estate.started_s
+        )
+        self._adopt(seat.config, seat.generation, estate.rates.version)
+        self._over = loop.create_future()
+
+    async def live(self) -> int:
+        """Until SIGTERM, or until the master is gone."""
+        admin = self._seat.config.admin
+        token = admin.token.get_secret_value() if admin.token else None
+        server = AdminServer(self.facts, Guard(token, is_loopback(admin.host)))
+        await server.start(self._seat.listener)
+        Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
+        self._each(BOOKS_S, self._books.turn)
+        self._each(CHORES_S, self._chores)
+        announce_up(self._seat)
+        await self._over
+        self._table.set_state(DRAINING)
+        await server.close()
+        self._books.close()
+        self._table.leave()
+        return FINE
+
+    def _adopt(self, config: Config, generation: int, prices_version: str) -> None:
+        self._upkeep = Upkeep(self._table, config.budgets, self._clock)
+        self.facts.adopt(config, generation, prices_version)
+
+    def _hear(self, message: tuple[Any, ...]) -> None:
+        match message:
+            case ("config", int(generation), Config() as config):
+                self._adopt(config, generation, RateCard.load(config.pricing.overrides).version)
+                self._table.set_generation(generation)
+            case ("event", event):
+                self.facts.hear(event)
+            case ("draining",):
+                self.facts.drain()
+
+    def _end(self, _is_orphaned: bool) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def _follow(self) -> None:
+        self._clock.follow(*self._table.clock())
+
+    def _each(self, period_s: float, chore: Any) -> None:
+        """Do it now and then, measured from its end: a slow chore never queues behind itself."""
+        if self._over.done():
+            return
+        chore()
+        self._loop.call_later(period_s, self._each, period_s, chore)
+
+    def _chores(self) -> None:
+        self._auditor.look()
+        try:
+            self._upkeep.open_undivided()
+            self._upkeep.open_next()
+            self._upkeep.close_over()
+        except (TableBusy, TableFull) as fault:
+            # Workers open what they need themselves; the next second tries again.
+            log.warning("upkeep of the cells was put off: %s", type(fault).__name__)
+
+
+def run(seat: Seat) -> int:
+    """The child's life; returns its exit code."""
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(Steward(seat, loop).live())

@@ -1,0 +1,125 @@
+"""A worker: one loop, one listener, the pipeline.  All it needs for a decision is in its memory
+or in the table.
+
+Its life: boot (build the first runtime; a fault here means the service cannot run), serve, drain
+(SIGTERM, or the master is gone), leave.  A reload builds the next runtime beside the old one and
+hands its pipeline to the proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import uvloop
+
+from s4fw.config.schema import Config
+from s4fw.ledger.window import Clock
+from s4fw.pricing import RateCard
+from s4fw.process.exitcode import FAILED, FINE
+from s4fw.process.lifeline import Lifeline
+from s4fw.process.runtime import Runtime, built
+from s4fw.process.seat import DRAINING, Seat, announce_up
+from s4fw.proxy import Proxy
+
+log = logging.getLogger(__name__)
+
+# Counting a huge prompt releases the GIL; two threads keep one such request from delaying another
+# and leave the processor to the other workers.
+THREADS = 2
+
+
+class Worker:
+    """One life of it, on a loop that is given."""
+
+    def __init__(self, seat: Seat, loop: asyncio.AbstractEventLoop) -> None:
+        self._seat = seat
+        self._loop = loop
+        self._estate = seat.estate
+        self._table = seat.estate.table
+        self._clock = Clock(0)
+        self._follow()
+        self._threads = ThreadPoolExecutor(THREADS, "s4fw-count")
+        self._exit_code = FINE
+        self._runtime = self._built(seat.config, seat.generation, self._estate.rates)
+        self._proxy = Proxy(
+            seat.config, self._runtime.pipeline, self._table.counters(), loop, self._is_ready
+        )
+        self._draining: asyncio.Task[None] | None = None
+
+    async def live(self) -> int:
+        """Until it is drained."""
+        await self._proxy.start(self._seat.listener)
+        self._over = self._loop.create_future()
+        self._lifeline = Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
+        announce_up(self._seat)
+        await self._over
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._table.leave()
+        return self._exit_code
+
+    def _is_ready(self) -> bool:
+        return self._draining is None
+
+    def _built(self, config: Config, generation: int, rates: RateCard) -> Runtime:
+        tokens = self._estate.tokens
+        return built(config, generation, self._table, self._clock, rates, tokens, self._offload)
+
+    def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:
+        """Run what is long and pure in a thread; it must not touch the table."""
+        return self._loop.run_in_executor(self._threads, function)
+
+    def _follow(self) -> None:
+        """With each beat: the clock as the master accepts it."""
+        self._clock.follow(*self._table.clock())
+
+    # -- reload -------------------------------------------------------------------------------
+
+    def _hear(self, message: tuple[Any, ...]) -> None:
+        match message:
+            case ("config", int(generation), Config() as config):
+                self._adopt(config, generation)
+
+    def _adopt(self, config: Config, generation: int) -> None:
+        """Take a new configuration whole, or end: a worker must not go on with an old one."""
+        try:
+            rates = self._runtime.rates
+            if config.pricing != self._runtime.config.pricing:
+                rates = RateCard.load(config.pricing.overrides)
+            runtime = self._built(config, generation, rates)
+            self._proxy.adopt(config, runtime.pipeline)
+        except Exception:
+            log.exception("the new configuration could not be built; this worker is replaced")
+            self._exit_code = FAILED
+            self._end(False)
+            return
+        self._runtime = runtime
+        self._table.set_generation(generation)
+
+    # -- drain --------------------------------------------------------------------------------
+
+    def _end(self, is_orphaned: bool) -> None:
+        """Finish what runs; asked again by SIGTERM, abort it."""
+        if self._draining is None:
+            if is_orphaned:
+                log.warning("the master is gone; what runs is finished, nothing new is taken")
+            self._table.set_state(DRAINING)
+            self._draining = self._loop.create_task(self._drain())
+        elif not is_orphaned:
+            self._proxy.abort()
+
+    async def _drain(self) -> None:
+        """Stop accepting, wait, abort what is left at the deadline: it settles at worst case."""
+        await self._proxy.drain(self._runtime.config.server.timeouts.drain_s)
+        if not self._over.done():
+            self._over.set_result(None)
+
+
+def run(seat: Seat) -> int:
+    """The child's life; returns its exit code."""
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop.run_until_complete(Worker(seat, loop).live())
