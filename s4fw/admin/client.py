@@ -71,7 +71,9 @@ class AdminClient:
         try:
             connection.request(method, target, body, headers)
             answer = connection.getresponse()
-            text = answer.read(ANSWER_BYTES_MAX + 1)
+            if answer.length is None or answer.length > ANSWER_BYTES_MAX:
+                raise http.client.HTTPException("an answer without an acceptable length")
+            text = answer.read()  # all of it: raises where the answer was cut
         except (OSError, http.client.HTTPException) as fault:
             raise Unreachable(f"no firewall answers at {self.url}: {_told(fault)}") from fault
         finally:
@@ -102,7 +104,9 @@ def _told(fault: BaseException) -> str:
         return f"no answer within {TIMEOUT_S:g} s"
     if isinstance(fault, socket.gaierror):
         return "the host name is unknown"
+    if isinstance(fault, http.client.IncompleteRead):
+        return "the answer was cut"
     if isinstance(fault, http.client.HTTPException):
-        return "it does not speak HTTP"
+        return "it does not speak HTTP as a firewall does"
     strerror = getattr(fault, "strerror", None)
     return str(strerror).lower() if strerror else type(fault).__name__

@@ -22,7 +22,8 @@ from s4fw.admin.facts import Facts
 log = logging.getLogger(__name__)
 
 CONNECTIONS_MAX = 64  # a scraper, a health check and some people: ten times what is needed
-HEAD_BYTES_MAX = 16 * 1024  # request line and headers together; browsers send 1-2 KiB
+HEAD_BYTES_MAX = 16 * 1024  # request line and headers, give or take a piece; browsers send 2 KiB
+PIECE_BYTES = 4 * 1024  # taken from a socket at once
 BODY_BYTES_MAX = 4 * 1024  # the largest body we know is an object with one budget id
 READ_S = 10.0  # from the first byte of a request to its last
 IDLE_S = 75.0  # between requests: longer than a scrape interval of 60 s
@@ -65,7 +66,9 @@ class AdminServer:
     async def start(self, listener: socket.socket) -> None:
         """Serve on a bound socket.  It belongs to the server from here on: pass a duplicate."""
         assert self._server is None
-        self._server = await asyncio.start_server(self._accepted, sock=listener, limit=64 * 1024)
+        self._server = await asyncio.start_server(
+            self._accepted, sock=listener, limit=2 * HEAD_BYTES_MAX
+        )
 
     async def close(self) -> None:
         """Stop accepting and end every connection."""
@@ -166,6 +169,8 @@ class _Connection:
             head = await self._event()
             if not isinstance(head, h11.Request):
                 return None
+            if head.http_version not in (b"1.0", b"1.1"):
+                raise h11.RemoteProtocolError("version", error_status_hint=505)
             self._is_head = head.method == b"HEAD"
             if self._http.they_are_waiting_for_100_continue:
                 proceed = h11.InformationalResponse(status_code=100, headers=[])
@@ -181,13 +186,13 @@ class _Connection:
         if self._http.trailing_data[0]:
             return True  # the next request came together with the last one
         async with asyncio.timeout(IDLE_S):
-            received = await self._reader.read(HEAD_BYTES_MAX)
+            received = await self._reader.read(PIECE_BYTES)
         self._http.receive_data(received)
         return bool(received)
 
     async def _event(self) -> object:
         while (event := self._http.next_event()) is h11.NEED_DATA:
-            self._http.receive_data(await self._reader.read(HEAD_BYTES_MAX))
+            self._http.receive_data(await self._reader.read(PIECE_BYTES))
         return event
 
     async def _refuse(self, reply: api.Reply) -> None:
@@ -198,7 +203,7 @@ class _Connection:
         self._writer.write_eof()
         unread = LINGER_BYTES_MAX
         async with asyncio.timeout(LINGER_S):
-            while unread > 0 and (received := await self._reader.read(HEAD_BYTES_MAX)):
+            while unread > 0 and (received := await self._reader.read(PIECE_BYTES)):
                 unread -= len(received)
 
     async def _write(self, reply: api.Reply) -> None:
@@ -208,11 +213,11 @@ class _Connection:
             *ALWAYS,
             *reply.headers,
         ]
-        http, write = self._http, self._writer.write
-        write(http.send(h11.Response(status_code=reply.status, headers=headers)) or b"")
+        http = self._http
+        whole = http.send(h11.Response(status_code=reply.status, headers=headers)) or b""
         if not self._is_head:
-            write(http.send(h11.Data(data=reply.body)) or b"")
-        write(http.send(h11.EndOfMessage()) or b"")
+            whole += http.send(h11.Data(data=reply.body)) or b""
+        self._writer.write(whole + (http.send(h11.EndOfMessage()) or b""))
         async with asyncio.timeout(WRITE_S):
             await self._writer.drain()
 

@@ -7,7 +7,7 @@ now may show in one budget and not yet in the other.  That is all that staleness
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from s4fw.core.counter import COUNTERS
 from s4fw.ledger.rule import Budget, rules_of
@@ -78,12 +78,12 @@ class BudgetReader:
         )
 
 
-def read_workers(table: Table, kinds: Mapping[int, str]) -> list[WorkerFigures]:
+def read_workers(table: Table, kind_of: Callable[[int], str]) -> list[WorkerFigures]:
     """A row per slot that is in use or has counted something, by slot.
 
-    `kinds` names the slots that are no worker's: the steward has one, too.
+    `kind_of` gives a slot's kind as a word: the table knows a number only its owners understand.
     """
-    return [_worker(i, kinds.get(i.slot, "worker")) for i in table.slots() if _was_used(i)]
+    return [_worker(info, kind_of(info.slot)) for info in table.slots() if _was_used(info)]
 
 
 def _was_used(info: SlotInfo) -> bool:
@@ -101,7 +101,9 @@ def _worker(info: SlotInfo, kind: str) -> WorkerFigures:
         leases=info.open_leases,
         generation=info.generation,
         ring_lag=info.ring_lag,
-        counters={c.name: info.counters[at] for at, c in enumerate(COUNTERS)},
+        # The table itself counts the rows it had no room for: its owner cannot know of all.
+        counters={c.name: info.counters[at] for at, c in enumerate(COUNTERS)}
+        | {"rows_dropped": info.dropped},
     )
 
 
