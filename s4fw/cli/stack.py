@@ -38,6 +38,7 @@ class Child:
     """`python -m s4fw ARGS`, waited for until it prints its ready line."""
 
     def __init__(self, args: list[str], ready_word: str, stderr: int | None = None) -> None:
+        self._name = f"s4fw {args[0]}"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "s4fw", *args],
             stdin=subprocess.DEVNULL,
@@ -54,7 +55,7 @@ class Child:
         for line in self.process.stdout:
             if line.startswith(word):
                 return line.split()
-        raise StackFailed(f"s4fw {self.process.args[3]}", self.process.wait())  # type: ignore[index]
+        raise StackFailed(self._name, self.process.wait())
 
     def stop(self) -> None:
         """Ask it to end and wait; a child that does not end in time is killed."""

@@ -26,7 +26,7 @@ from s4fw.ledger import journal
 from s4fw.ledger import table as t
 from s4fw.ledger.reservation import HeldReservation
 from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of
-from s4fw.ledger.table import CellSet, Table
+from s4fw.ledger.table import CellSet, StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, boot_ns, end_of, for_people, iso
 from s4fw.units import usd
 
@@ -117,7 +117,14 @@ class Budgets:
         for _ in range(CLAIM_TRIES):
             applied = self._applied.get(x.attribution)
             if applied is None or boot_ns() >= applied.until_ns:
-                applied = self._resolve(x.attribution)
+                try:
+                    applied = self._resolve(x.attribution)
+                except StaleValue:
+                    continue
+                except TableBusy:
+                    return self._block(x, None, t.BUSY)
+                except TableFull:
+                    return self._block(x, None, t.RING_FULL)
             lease = self._table.reserve(applied.cell_set, x.quote_nusd, x.id, self._price)
             if lease >= 0:
                 x.reservation = HeldReservation(
@@ -128,18 +135,15 @@ class Budgets:
             if lease != t.STALE:
                 return self._block(x, applied, lease)
             del self._applied[x.attribution]
-        return Block(FIREWALL_UNAVAILABLE, "the budget's cell was closed again and again")
+        return self._block(x, None, t.BUSY)  # cells were closed as fast as they were found
 
     def journal_block(self, x: Exchange) -> None:
         """Journal a refused exchange: a row without money."""
-        row = self._table.row()
-        if row is None:
-            return
         values: tuple[int, ...] = ()
         if x.attribution is not None:
             applied = self._applied.get(x.attribution)
             values = applied.values if applied is not None else self.value_ids(x.attribution)
-        journal.fill_block(row, x, self._clock.now_ns(), values)
+        journal.fill_block(self._table.row(), x, self._clock.now_ns(), values)
         self._table.publish()
 
     def _resolve(self, attribution: Attribution) -> Applied:
@@ -199,8 +203,8 @@ class Budgets:
         if answer[1]:
             x.shadow_reason = BUDGET_EXCEEDED.name
 
-    def _block(self, x: Exchange, applied: Applied, refused: int) -> Block:
-        if refused == t.DENIED:
+    def _block(self, x: Exchange, applied: Applied | None, refused: int) -> Block:
+        if refused == t.DENIED and applied is not None:
             index = self._table.answer[0]
             return self._exceeded(x, applied.cells[index], self._table.answer[2 + index])
         if refused == t.FROZEN:

@@ -50,6 +50,4 @@ class HeldReservation:
     def _prepare(self, x: Exchange, reason: Reason) -> None:
         assert self.is_open, "a reservation resolves once"
         self.is_open = False
-        row = self._table.row()
-        if row is not None:
-            journal.fill(row, x, self._clock.now_ns(), reason, self._price)
+        journal.fill(self._table.row(), x, self._clock.now_ns(), reason, self._price)

@@ -69,7 +69,8 @@ def finish(
     x.request.model = "gpt-4o"
     x.price = RATES.row("gpt-4o")
     held = Held()
-    x.reservation, x.is_sent, x.status, x.reason = held, is_sent, status, reason  # type: ignore[assignment]
+    x.reservation = held  # type: ignore[assignment]
+    x.is_sent, x.status, x.reason = is_sent, status, reason
     x.meter = meter  # type: ignore[assignment]
     Reconcile(Journal(), RATES, counters).finish(x)  # type: ignore[arg-type]
     return held.resolved, x, counters
