@@ -29,9 +29,10 @@
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "eight bytes are read as one word");
 _Static_assert(sizeof(s4_json_member) == 32, "strictjson.py unpacks members of 32 bytes");
 _Static_assert(sizeof(s4_json_key) == 16, "keys have no padding");
-_Static_assert(offsetof(s4_json_scratch, members) == 16, "strictjson.py reads members at 16");
-_Static_assert(offsetof(s4_json_scratch, spans) == 16 + 32 * S4_JSON_TOP_MAX, "and spans there");
+_Static_assert(offsetof(s4_json_scratch, members) == 32, "strictjson.py reads members at 32");
+_Static_assert(offsetof(s4_json_scratch, spans) == 32 + 32 * S4_JSON_TOP_MAX, "and spans there");
 _Static_assert(sizeof(((s4_json_scratch *)0)->spans) == 8 * S4_JSON_ITEMS_MAX, "spans");
+_Static_assert(sizeof(((s4_json_scratch *)0)->longs) == 8 * S4_JSON_LONGS_MAX, "longs");
 _Static_assert(sizeof(((s4_json_scratch *)0)->keys) == 16 * S4_JSON_KEYS_KEPT, "keys");
 _Static_assert(sizeof(((s4_json_scratch *)0)->table) == 8 * S4_JSON_TABLE_SIZE, "table");
 _Static_assert(S4_JSON_TABLE_SIZE >= 2 * S4_JSON_MEMBERS_MAX, "the table is at most half full");
@@ -427,6 +428,16 @@ static bool skip_number(scan *c) {
     return true;
 }
 
+static bool skip_string_value(scan *c) {
+    const uint8_t *quote = c->at;
+    s4_json_scratch *out = c->out;
+    bool has_escapes = false;
+    if (!skip_string(c, &has_escapes)) return false;
+    if (c->at - quote >= S4_JSON_LONG_MIN && out->long_count < S4_JSON_LONGS_MAX)
+        out->longs[out->long_count++] = (s4_json_span){offset(c, quote), offset(c, c->at)};
+    return true;
+}
+
 static bool skip_literal(scan *c, const char *word, size_t length) {
     if ((size_t)(c->end - c->at) < length) return fail(c, S4_JSON_SYNTAX, c->at);
     if (memcmp(c->at, word, length) != 0) return fail(c, S4_JSON_SYNTAX, c->at);
@@ -460,7 +471,7 @@ static bool read_value(scan *c, enum step *next) {
         ['8'] = 1 + S4_JSON_NUMBER, ['9'] = 1 + S4_JSON_NUMBER};
     if (c->at == c->end) return fail_here(c);
     int kind = kinds[*c->at] - 1;
-    bool is_good = false, has_escapes = false;
+    bool is_good = false;
     if (kind < 0) return fail_here(c);
     if (c->out->value_count++ == S4_JSON_VALUES_MAX)
         return fail(c, S4_JSON_TOO_MANY_VALUES, c->at);
@@ -468,7 +479,7 @@ static bool read_value(scan *c, enum step *next) {
     switch (kind) {
     case S4_JSON_OBJECT: return *next = NAME_OR_CLOSE, open_level(c, true);
     case S4_JSON_ARRAY: return *next = VALUE_OR_CLOSE, open_level(c, false);
-    case S4_JSON_STRING: is_good = skip_string(c, &has_escapes); break;
+    case S4_JSON_STRING: is_good = skip_string_value(c); break;
     case S4_JSON_NUMBER: is_good = skip_number(c); break;
     case S4_JSON_TRUE: is_good = skip_literal(c, "true", 4); break;
     case S4_JSON_FALSE: is_good = skip_literal(c, "false", 5); break;
@@ -534,6 +545,7 @@ int s4_json_scan(const uint8_t *body, size_t length, s4_json_scratch *scratch) {
     scratch->member_count = 0;
     scratch->span_count = 0;
     scratch->value_count = 0;
+    scratch->long_count = 0;
     if (length > S4_JSON_BODY_MAX) return S4_JSON_TOO_LONG;
     bool is_good = read_body(&c);
     if (c.keys != scratch->keys) free(c.keys);

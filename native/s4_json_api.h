@@ -16,6 +16,8 @@ enum {
     S4_JSON_DIGITS_MAX = 20,     /* digits of one integer: 2**64 has 20 */
     S4_JSON_ITEMS_MAX = 65536,   /* recorded elements of top-level arrays, all together */
     S4_JSON_KEYS_KEPT = 4096,    /* keys of open objects before memory is allocated for them */
+    S4_JSON_LONG_MIN = 131072,   /* bytes from which a string value is recorded as long */
+    S4_JSON_LONGS_MAX = 512,     /* recorded long strings; a body of 32 MiB has at most 256 */
     S4_JSON_TABLE_SIZE = 131072, /* twice S4_JSON_MEMBERS_MAX: at most half full */
     S4_JSON_BODY_MAX = 1073741824
 };
@@ -79,8 +81,11 @@ typedef struct {
     uint32_t member_count;
     uint32_t span_count;
     uint32_t value_count;
+    uint32_t long_count;
+    uint32_t spare[3];
     s4_json_member members[256];
     s4_json_span spans[65536];
+    s4_json_span longs[512]; /* string values of at least S4_JSON_LONG_MIN bytes, with quotes */
     s4_json_key keys[4096];
     uint64_t table[131072];
 } s4_json_scratch;

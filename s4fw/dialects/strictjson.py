@@ -46,10 +46,12 @@ _PROBLEMS = (
     "an object has the same name twice",
 )
 
-_HEAD = struct.Struct("=IIII")  # at, member_count, span_count, value_count
+_HEAD = struct.Struct("=IIIII12x")  # at, member_count, span_count, value_count, long_count
 _MEMBER = struct.Struct("=IIIIIIBBB5x")
+_SPAN = struct.Struct("=II")
 _MEMBERS_AT = _HEAD.size
 _SPANS_AT = _MEMBERS_AT + _MEMBER.size * lib.S4_JSON_TOP_MAX
+_LONGS_AT = _SPANS_AT + 8 * lib.S4_JSON_ITEMS_MAX
 _DIGEST_BYTES = 16
 
 Span = tuple[int, int]
@@ -59,8 +61,8 @@ class _Scratch(threading.local):
     """The work area of a thread: a body may be scanned in a thread beside the loop's."""
 
     def __init__(self) -> None:
-        self.area = ffi.new("s4_json_scratch *")
-        self.view = memoryview(ffi.buffer(self.area))
+        area = ffi.new("s4_json_scratch *")
+        self.area_and_view = area, memoryview(ffi.buffer(area))
 
 
 _scratch = _Scratch()
@@ -135,9 +137,13 @@ class Digests(Sequence[bytes]):
 
 
 class Document:
-    """A body that passed the scan.  `members` maps each top-level name to (start, end, type)."""
+    """A body that passed the scan.
 
-    __slots__ = ("_arrays", "_body", "_spans", "members")
+    `members` maps each top-level name to (start, end, type).  `long_strings` are the spans, quotes
+    included, of all string values of 128 KiB and more, wherever they stand.
+    """
+
+    __slots__ = ("_arrays", "_body", "_spans", "long_strings", "members")
 
     def __init__(
         self,
@@ -145,8 +151,10 @@ class Document:
         members: dict[str, tuple[int, int, int]],
         arrays: dict[str, tuple[int, int, int]],
         spans: bytes,
+        long_strings: Sequence[Span],
     ) -> None:
         self.members = members
+        self.long_strings = long_strings
         self._body = body
         self._arrays = arrays  # name -> (first, count, not recorded)
         self._spans = spans
@@ -205,11 +213,10 @@ def scan(body: bytes | bytearray) -> Document:
     Linear in the body's length; raises Refusal(INVALID_REQUEST or DUPLICATE_KEY) with a sentence
     that names the problem and the byte, never content.
     """
-    scratch = _scratch
+    area, view = _scratch.area_and_view
     source = body if type(body) is bytes else ffi.from_buffer("uint8_t[]", body)
-    code = lib.s4_json_scan(source, len(body), scratch.area)
-    view = scratch.view
-    at, member_count, span_count, _ = _HEAD.unpack_from(view)
+    code = lib.s4_json_scan(source, len(body), area)
+    at, member_count, span_count, _, long_count = _HEAD.unpack_from(view)
     if code != 0:
         refused = DUPLICATE_KEY if code == lib.S4_JSON_DUPLICATE else INVALID_REQUEST
         raise Refusal(refused, f"{_PROBLEMS[code]}, at byte {at}")
@@ -221,11 +228,14 @@ def scan(body: bytes | bytearray) -> Document:
             name = orjson.loads(body[name_start - 1 : name_end + 1])
         else:
             name = str(body[name_start:name_end], "utf-8")
-        members[name] = (start, end, kind)
+        members[name] = start, end, kind
         if kind == ARRAY:
-            arrays[name] = (first, count, is_unrecorded)
+            arrays[name] = first, count, is_unrecorded
     spans = bytes(view[_SPANS_AT : _SPANS_AT + span_count * 8])
-    return Document(body, members, arrays, spans)
+    longs = (
+        list(_SPAN.iter_unpack(view[_LONGS_AT : _LONGS_AT + long_count * 8])) if long_count else ()
+    )
+    return Document(body, members, arrays, spans, longs)
 
 
 def _decoded(span: memoryview, at: int) -> Any:
