@@ -8,7 +8,7 @@ priced at nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -79,6 +79,11 @@ class RateCard:
             base = ":".join(model.split(":", 2)[:2])
             row = self._own.get(base) or self._shipped.get(base)
         return row if row is not None and row.provider in (provider, ANY_PROVIDER) else None
+
+    def rows(self) -> Iterator[PriceRow]:
+        """Every row that `row` can find, the customer's own first; for people to look at."""
+        yield from self._own.values()
+        yield from (row for model, row in self._shipped.items() if model not in self._own)
 
 
 def _shipped_rows(content: bytes) -> dict[str, PriceRow]:
