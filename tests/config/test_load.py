@@ -26,11 +26,19 @@ admin: {host: "::1", token: "${ADMIN}"}
 upstreams:
   openai: {base_url: https://API.openai.com/v1/, api_key: "${OPENAI_API_KEY}"}
 keys:
-  - {id: bot, sha256: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", tenant: acme, agent: bot}
+  - id: bot
+    sha256: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    tenant: acme
+    agent: bot
 attribution: {max_values: {tenant: 5}, known: {tenant: [acme, globex]}}
 budgets:
   - {id: all-month, per: [], window: month, limit_usd: 20000, owner: finance@example.com}
-  - {id: tenant-day, per: [tenant], window: day, limit_usd: 0.1, overrides: {acme: 500}, warn_at: [0.5, 0.95]}
+  - id: tenant-day
+    per: [tenant]
+    window: day
+    limit_usd: 0.1
+    overrides: {acme: 500}
+    warn_at: [0.5, 0.95]
   - id: feature-day
     per: [tenant, feature]
     window: day
@@ -41,7 +49,7 @@ budgets:
 pricing:
   overrides: {my-model: {input_usd_per_mtok: 1, output_usd_per_mtok: 2.50, max_output_tokens: 4096}}
 paths: {runtime: run}
-"""  # noqa: E501
+"""
 PLAIN = "upstreams: {openai: {base_url: https://api.openai.com}}\n"
 
 
