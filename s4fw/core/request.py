@@ -21,9 +21,13 @@ class Run:
     `spans` are (start, end) offsets into the body, one for each value; `digests` holds for each the
     16-byte keyed hash of everything in the run up to its end.  A transcript that grew shares all
     digests of its old part, so only its new suffix needs counting.
+
+    `long_strings` are spans of strings in the body that `measure` passes on as texts without
+    looking into them: it may be given short stand-ins for them, because decoding a string of many
+    megabytes at once would hold up everything else.
     """
 
-    __slots__ = ("digests", "measure", "name", "spans")
+    __slots__ = ("digests", "long_strings", "measure", "name", "spans")
 
     def __init__(
         self,
@@ -31,11 +35,13 @@ class Run:
         spans: Sequence[tuple[int, int]],
         digests: Sequence[bytes],
         measure: Measure,
+        long_strings: Sequence[tuple[int, int]] = (),
     ) -> None:
         self.name = name  # separates the digests of one kind of run from those of another
         self.spans = spans
         self.digests = digests
         self.measure = measure
+        self.long_strings = long_strings
 
 
 class Request:
