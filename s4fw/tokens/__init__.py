@@ -2,6 +2,7 @@
 
 encoding   the vocabularies, loaded from files beside this package and checked
 pieces     cuts a long text where the tokenizer is certain to cut it too
+longstring decodes a long JSON string in steps
 counter    counts the runs of a request, and remembers what it counted by keyed hash
 
 No content is kept: what is remembered is a digest and a number.  Needs no network and writes no

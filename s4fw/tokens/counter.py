@@ -11,6 +11,7 @@ that rotate the memory at once forget more than they had to, nothing else.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 
 import orjson
 import tiktoken
@@ -18,12 +19,15 @@ import tiktoken
 from s4fw.core.request import Run
 from s4fw.errors import INVALID_REQUEST, Refusal
 from s4fw.tokens.encoding import CL100K, O200K, encoding_for, load
-from s4fw.tokens.pieces import PIECE, pieces
+from s4fw.tokens.longstring import StandIns
+from s4fw.tokens.pieces import PIECE, chunks_of, pieces
 
 # Of a run, the prefixes that are remembered: the last ones, where the next turn will continue, and
 # every 64th before, so that one request of 65,536 elements cannot flush the memory or stall `seek`.
 TAIL = 64
 STRIDE = 64
+
+LONG_MIN = 131_072  # bytes of a value from which its long strings are decoded in steps
 
 # Texts that stand in every request and are no content: the roles and types of the wire format.
 _WIRE_WORDS = (
@@ -80,15 +84,15 @@ class TokenCounter:
         """
         counts = self._encodings[encoding]
         prefix = counts.tag + run.name
-        measure, spans, digests = run.measure, run.spans, run.digests
+        spans, digests = run.spans, run.digests
         before, length = tokens, len(spans)
-        view = memoryview(body)
         for index in range(at, length):
             start, end = spans[index]
-            texts, extra = measure(_decoded(view[start:end], start))
-            tokens += extra
-            for text in texts:
-                tokens += counts.count(text)
+            if end - start < LONG_MIN or not run.long_strings:
+                texts, extra = run.measure(_decoded(memoryview(body)[start:end], start))
+                tokens += extra + sum(map(counts.of_text, texts))
+            else:
+                tokens += _count_long(counts, body, run, start, end)
             if length - index <= TAIL or (index + 1) % STRIDE == 0:
                 self._memory.put(prefix + digests[index], tokens)
         with self._lock:
@@ -106,17 +110,33 @@ class _Counts:
         self._encode = encoding.encode_ordinary
         self._wire_words = {word: len(self._encode(word)) for word in _WIRE_WORDS}
 
-    def count(self, text: str) -> int:
+    def of_text(self, text: str) -> int:
         """Tokens of a text as one encode would give them; see `pieces` for the one exception."""
         known = self._wire_words.get(text)
         if known is not None:
             return known
         if len(text) <= PIECE:
             return len(self._encode(text))
+        return self.of_chunks(chunks_of(text))
+
+    def of_chunks(self, chunks: Iterable[str]) -> int:
+        """Tokens of a text that comes in chunks, cut anywhere."""
         tokens = 0
-        for piece, is_short in pieces(text):
-            tokens += len(self._encode(piece)) if is_short else len(piece.encode())
+        for piece, is_tokenized in pieces(chunks):
+            tokens += len(self._encode(piece)) if is_tokenized else len(piece.encode())
         return tokens
+
+
+def _count_long(counts: _Counts, body: bytes | bytearray, run: Run, start: int, end: int) -> int:
+    """Tokens of one value with long strings."""
+    stand_ins = StandIns(body, [span for span in run.long_strings if start <= span[0] < end])
+    texts, tokens = run.measure(_decoded(stand_ins.abridged(start, end), start))
+    if stand_ins.are_lost(texts):
+        texts, tokens = run.measure(_decoded(memoryview(body)[start:end], start))
+    for text in texts:
+        chunks = stand_ins.chunks(text)
+        tokens += counts.of_text(text) if chunks is None else counts.of_chunks(chunks)
+    return tokens
 
 
 class _Memory:
@@ -150,7 +170,7 @@ class _Memory:
         self._young[key] = tokens
 
 
-def _decoded(span: memoryview, at: int) -> object:
+def _decoded(span: bytes | memoryview, at: int) -> object:
     try:
         return orjson.loads(span)
     except orjson.JSONDecodeError:

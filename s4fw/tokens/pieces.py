@@ -24,7 +24,7 @@ instead: no token is shorter than one.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 PIECE = 16_384  # characters: about 0.4 ms of tokenizing, most of it without the GIL
 STRETCH_MAX = 65_536  # characters
@@ -38,22 +38,32 @@ _CUT = re.compile(
 )
 
 
-def pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield the pieces of a text and whether each is short enough to be tokenized."""
-    at, length = 0, len(text)
-    while length - at > PIECE:
-        end = _cut_after(text, at + PIECE)
-        yield text[at:end], end - at <= STRETCH_MAX
-        at = end
-    yield text[at:], True
+def pieces(chunks: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Cut a text that comes in chunks.  Yields pieces, and for each whether it is tokenized (else
+    it belongs to a stretch that is bounded by its bytes)."""
+    text, is_stretch = "", False
+    for chunk in chunks:
+        text += chunk
+        at = 0
+        while (end := _certain_cut(text, at + (1 if is_stretch else PIECE))) is not None:
+            yield text[at:end], not is_stretch
+            at, is_stretch = end, False
+        if is_stretch or len(text) - at > STRETCH_MAX:
+            yield text[at:-1], False
+            at, is_stretch = len(text) - 1, True  # a cut may follow the last character
+        text = text[at:]
+    yield text, not is_stretch
 
 
-def _cut_after(text: str, start: int) -> int:
-    """The first certain cut at or after `start`, else the end; never long without a pause."""
-    length = len(text)
-    while start < length:
-        found = _CUT.search(text, start, start + PIECE)
+def _certain_cut(text: str, start: int) -> int | None:
+    """The first certain cut at or after `start`, None where there is none yet."""
+    for window in range(start, len(text), PIECE):  # each search is short: it holds the GIL
+        found = _CUT.search(text, window, window + PIECE)
         if found:
             return found.start()
-        start += PIECE
-    return length
+    return None
+
+
+def chunks_of(text: str) -> Iterator[str]:
+    """A text at hand in chunks, for `pieces`."""
+    return (text[at : at + STRETCH_MAX] for at in range(0, len(text), STRETCH_MAX))
