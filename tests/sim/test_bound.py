@@ -1,0 +1,90 @@
+"""What the simulator counts is never more than what the firewall would reserve."""
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from s4fw.core.request import Request
+from s4fw.dialects.openai import chat
+from s4fw.sim.prompt import Prompts
+from s4fw.tokens import TokenCounter
+
+TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
+CALL = st.builds(
+    lambda name, arguments: {
+        "id": "call_1",
+        "type": "function",
+        "function": {"name": name, "arguments": arguments},
+    },
+    TEXT,
+    TEXT,
+)
+IMAGE = st.sampled_from(
+    [{"type": "image_url", "image_url": {"url": "data:,", "detail": d}} for d in ("low", "high")]
+)
+PART = IMAGE | st.builds(lambda text: {"type": "text", "text": text}, TEXT)
+MESSAGE = st.fixed_dictionaries(
+    {
+        "role": st.sampled_from(["system", "user", "assistant", "tool", "developer"]),
+        "content": TEXT | st.none() | st.lists(PART, max_size=3),
+    },
+    optional={"name": TEXT, "tool_calls": st.lists(CALL, max_size=2)},
+)
+SCHEMA = st.dictionaries(TEXT, st.fixed_dictionaries({"type": st.just("string")}), max_size=4)
+TOOL = st.builds(
+    lambda name, description, properties: {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": description,
+            "parameters": {"type": "object", "properties": properties},
+        },
+    },
+    TEXT,
+    TEXT,
+    SCHEMA,
+)
+BODY = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from(["gpt-4o", "gpt-4", "gpt-4o-mini"]),
+        "messages": st.lists(MESSAGE, min_size=1, max_size=4),
+    },
+    optional={
+        "tools": st.lists(TOOL, min_size=1, max_size=3),
+        "response_format": st.builds(
+            lambda schema: {"type": "json_schema", "json_schema": {"name": "s", "schema": schema}},
+            SCHEMA,
+        ),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def counter() -> TokenCounter:
+    return TokenCounter()
+
+
+@given(body=BODY)
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+def test_count_is_within_what_the_firewall_reserves(
+    counter: TokenCounter, body: dict[str, Any]
+) -> None:
+    """Otherwise an honest provider would look like an overrun in every money test."""
+    request = Request(b"POST", b"/v1/chat/completions", b"", {})
+    request.body = orjson.dumps(body)
+    chat.read(request)
+    encoding = counter.encoding_for(request.model)
+    assert encoding is not None
+    bound = request.tokens_extra + sum(
+        counter.count(encoding, request.body, run, 0, 0) for run in request.runs
+    )
+    assert Prompts(counter).count(request.model, body).tokens <= bound
