@@ -72,6 +72,7 @@ class Bookkeeper:
             self._alarm("spend_unreadable", "spend.json could not be read; it was set aside")
         for slot in range(self._slots):
             self._agree(slot)
+        self._write()  # notes since when, and tells at once where it cannot be written
         return True
 
     def _agree(self, slot: int) -> None:

@@ -79,6 +79,10 @@ class Crew:
         """Whether every place has a child that has been ready."""
         return all(p.child is not None and p.child.was_ready for p in self._places)
 
+    def has_orphans(self, infos: list[SlotInfo]) -> bool:
+        """Whether children of a former master still live and finish what they began."""
+        return bool(vitals.orphans(infos, [child.pid for child in self.children()]))
+
     def next_spawn_s(self) -> float | None:
         """When (monotonic) the next delayed child is due, None when nobody is waited for."""
         due = [p.spawn_at_s for p in self._places if p.child is None]
@@ -113,13 +117,13 @@ class Crew:
         self._witness.unseat(child)
         self._unrecovered.append(child)
         self._recover()  # before anything below may stop the service
-        if self.is_draining and code == FINE:
+        if self.is_draining and code in (FINE, -signal.SIGTERM):  # SIGTERM: while still booting
             return
         lived_s = now_s - child.started_s
         place.spawn_at_s = now_s + place.backoff.delay_s(lived_s)
         how = _how_it_ended(code)
         self._witness.say(
-            "worker_exit", "alarm", f"the {child.name} {how}",
+            f"{child.kind.name}_exit", "alarm", f"the {child.name} {how}",
             worker=child.index, pid=child.pid, slot=child.slot,
         )  # fmt: skip
         if not child.was_ready and not self.is_draining:

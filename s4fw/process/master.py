@@ -57,6 +57,7 @@ class Master:
         self._acknowledgement: Acknowledgement | None = None
         self._drain: Drain | None = None
         self._stop: Stop | None = None
+        self._has_orphans = False
         self._second_s = 0.0
         self._watchdog_s = 0.0
 
@@ -114,6 +115,10 @@ class Master:
         if not self._estate.lock.is_held:
             return  # what follows belongs to the master that holds the lock
         self._timekeeper.publish()
+        had_orphans = self._has_orphans
+        self._has_orphans = self._crew.has_orphans(infos)
+        if had_orphans and not self._has_orphans:
+            self._apply_limits()  # the last of them may have opened cells at its own limits
         for slot in vitals.to_recover(infos, {c.slot for c in self._crew.children()}):
             try:
                 self._witness.recovered(slot, self._table.recover(slot, time.time_ns()))

@@ -17,19 +17,24 @@ from typing import Any
 import uvloop
 
 from s4fw.config.schema import Config
+from s4fw.core.counter import COUNTER_INDEX
+from s4fw.core.reason import Reason
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
 from s4fw.process.exitcode import FAILED, FINE
 from s4fw.process.lifeline import Lifeline
 from s4fw.process.runtime import Runtime, built
 from s4fw.process.seat import DRAINING, Seat, announce_up
-from s4fw.proxy import Proxy
+from s4fw.process.sockets import BACKLOG
+from s4fw.proxy import Origin, Proxy, Settings
 
 log = logging.getLogger(__name__)
 
 # Counting a huge prompt releases the GIL; two threads keep one such request from delaying another
 # and leave the processor to the other workers.
 THREADS = 2
+
+FLUSH_S = 3.0  # a caller that does not take its last bytes is not waited for longer
 
 
 class Worker:
@@ -46,23 +51,27 @@ class Worker:
         self._exit_code = FINE
         self._runtime = self._built(seat.config, seat.generation, self._estate.rates)
         self._proxy = Proxy(
-            seat.config, self._runtime.pipeline, self._table.counters(), loop, self._is_ready
+            Settings.of(seat.config.server),
+            self._runtime.pipeline,
+            _origins(seat.config),
+            self._table.counters(),
+            lambda: self._seat.is_booted,
         )
+        self._open_connections = COUNTER_INDEX["open_connections"]
         self._draining: asyncio.Task[None] | None = None
 
     async def live(self) -> int:
         """Until it is drained."""
-        await self._proxy.start(self._seat.listener)
         self._over = self._loop.create_future()
+        self._server = await self._loop.create_server(
+            self._proxy.connection, sock=self._seat.listener, backlog=BACKLOG
+        )
         self._lifeline = Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
         announce_up(self._seat)
         await self._over
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._table.leave()
         return self._exit_code
-
-    def _is_ready(self) -> bool:
-        return self._draining is None
 
     def _built(self, config: Config, generation: int, rates: RateCard) -> Runtime:
         tokens = self._estate.tokens
@@ -90,12 +99,16 @@ class Worker:
             if config.pricing != self._runtime.config.pricing:
                 rates = RateCard.load(config.pricing.overrides)
             runtime = self._built(config, generation, rates)
-            self._proxy.adopt(config, runtime.pipeline)
+            origins = _origins(config)
         except Exception:
             log.exception("the new configuration could not be built; this worker is replaced")
             self._exit_code = FAILED
             self._end(False)
             return
+        # Nothing below may fail.
+        self._proxy.settings = Settings.of(config.server)
+        self._proxy.swap_origins(origins)
+        self._proxy.pipeline = runtime.pipeline
         self._runtime = runtime
         self._table.set_generation(generation)
 
@@ -109,13 +122,37 @@ class Worker:
             self._table.set_state(DRAINING)
             self._draining = self._loop.create_task(self._drain())
         elif not is_orphaned:
-            self._proxy.abort()
+            self._proxy.abort_all(Reason.DRAIN_DEADLINE)
 
     async def _drain(self) -> None:
         """Stop accepting, wait, abort what is left at the deadline: it settles at worst case."""
-        await self._proxy.drain(self._runtime.config.server.timeouts.drain_s)
+        self._server.close()
+        self._proxy.begin_drain()
+        if not await self._proxy.wait_drained(self._runtime.config.server.timeouts.drain_s):
+            log.warning("the drain deadline passed with %d in flight", self._proxy.in_flight)
+            self._proxy.abort_all(Reason.DRAIN_DEADLINE)
+        await self._wait_flushed()
         if not self._over.done():
             self._over.set_result(None)
+
+    async def _wait_flushed(self) -> None:
+        """Let the last answers leave: what is settled may still lie in the socket's buffer."""
+        counters = self._table.counters()
+        end_s = self._loop.time() + FLUSH_S
+        # Nobody tells when the last connection has gone; only the counter shows it.
+        while counters[self._open_connections] and self._loop.time() < end_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def _origins(config: Config) -> dict[str, Origin]:
+    return {
+        upstream.dialect: Origin.of(
+            upstream.dialect,
+            upstream.base_url,
+            upstream.api_key.get_secret_value() if upstream.api_key else None,
+        )
+        for upstream in config.upstreams.values()
+    }
 
 
 def run(seat: Seat) -> int:
