@@ -1,0 +1,184 @@
+"""The way to one upstream: does what its pool decides.
+
+An exchange asks and gets a connection at once, or later, or hears that there is none; it never
+waits longer than the connect timeout.  Only opening a connection takes a task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from time import monotonic_ns
+from typing import Protocol
+
+from s4fw.core.counter import COUNTER_INDEX
+from s4fw.proxy.deadlines import Wheel
+from s4fw.proxy.origin import Origin, tls_context
+from s4fw.proxy.pool import Pool
+from s4fw.proxy.settings import NS_PER_S, Settings
+from s4fw.proxy.upstream import Upstream
+
+log = logging.getLogger(__name__)
+
+_CONNECTS = COUNTER_INDEX["upstream_connects"]
+
+
+class Waiter(Protocol):
+    """An exchange that wants a connection."""
+
+    def connected(self, upstream: Upstream, is_reused: bool) -> None:
+        """Here it is; the exchange gives it back with `release` or `discard`.  Raises nothing."""
+
+    def unreachable(self) -> None:
+        """There is none.  Raises nothing."""
+
+
+class Connector:
+    """All connections to one origin."""
+
+    def __init__(
+        self, origin: Origin, settings: Settings, wheel: Wheel, counters: memoryview
+    ) -> None:
+        self.origin = origin
+        self._settings = settings
+        self._wheel = wheel
+        self._counters = counters
+        self._pool: Pool[Upstream, Waiter] = Pool(
+            settings.upstream_connections_max, settings.upstream_idle_max
+        )
+        self._tls: ssl.SSLContext | None = tls_context() if origin.is_tls else None
+        self._opening: set[asyncio.Task[None]] = set()
+        self._patience: dict[Waiter, asyncio.TimerHandle] = {}
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return f"<Connector {self.origin} {self._pool!r}>"
+
+    def request(self, waiter: Waiter, *, fresh: bool = False) -> None:
+        """Give a connection, now or later; `fresh` asks for one that was not used before."""
+        if not fresh:
+            upstream, dead = self._pool.take()
+            for connection in dead:
+                self._drop(connection)
+            if upstream is not None:
+                waiter.connected(upstream, True)
+                return
+        loop = asyncio.get_running_loop()
+        self._pool.wait(waiter)
+        self._patience[waiter] = loop.call_later(
+            self._settings.connect_ns / NS_PER_S, self._impatient, waiter
+        )
+        self._open()
+
+    def withdraw(self, waiter: Waiter) -> None:
+        """The exchange is over before it got a connection."""
+        self._pool.withdraw(waiter)
+        self._served(waiter)
+
+    def release(self, upstream: Upstream) -> None:
+        """The connection can be used again."""
+        if self._is_closed or not upstream.is_counted:
+            self.discard(upstream)
+            return
+        upstream.served = None
+        self._give(upstream, *self._pool.release(upstream), is_reused=True)
+
+    def discard(self, upstream: Upstream) -> None:
+        """The connection cannot be used again."""
+        self._uncount(upstream)
+        upstream.close()
+        self._open()
+
+    def lost(self, upstream: Upstream) -> None:
+        """The connection is gone by itself."""
+        self._uncount(upstream)
+        self._open()
+
+    def close(self) -> None:
+        """Close what is idle; what is busy closes when it is given back."""
+        self._is_closed = True
+        for upstream in self._pool.idle:
+            self._pool.lost(upstream)
+            self._drop(upstream)
+        if not self._patience:
+            for task in self._opening:
+                task.cancel()
+
+    def _drop(self, upstream: Upstream) -> None:
+        """Close one that the pool has let go of."""
+        upstream.is_counted = False
+        upstream.close()
+
+    def _uncount(self, upstream: Upstream) -> None:
+        if upstream.is_counted:
+            upstream.is_counted = False
+            self._pool.lost(upstream)
+
+    def _give(
+        self, upstream: Upstream, waiter: Waiter | None, surplus: list[Upstream], is_reused: bool
+    ) -> None:
+        for connection in surplus:
+            self._drop(connection)
+        if waiter is not None:
+            self._served(waiter)
+            waiter.connected(upstream, is_reused)
+        elif upstream.is_counted:
+            upstream.until(monotonic_ns() + self._settings.upstream_idle_ns)
+
+    def _served(self, waiter: Waiter) -> None:
+        timer = self._patience.pop(waiter, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _impatient(self, waiter: Waiter) -> None:
+        self.withdraw(waiter)
+        waiter.unreachable()
+
+    def _open(self) -> None:
+        for _ in range(self._pool.to_open()):
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _connect(self) -> None:
+        upstream: Upstream | None = None
+        try:
+            upstream = await self._connected()
+        except (OSError, ValueError) as fault:  # ValueError: a host name that cannot be encoded
+            log.warning("cannot connect to %s: %s", self.origin, _cause(fault))
+        finally:
+            if upstream is None:
+                self._open_failed()
+        if upstream is None:
+            return
+        self._counters[_CONNECTS] += 1
+        self._give(upstream, *self._pool.opened(upstream), is_reused=False)
+
+    async def _connected(self) -> Upstream:
+        loop = asyncio.get_running_loop()
+        settings, origin = self._settings, self.origin
+        async with asyncio.timeout(settings.connect_ns / NS_PER_S):
+            _, upstream = await loop.create_connection(
+                lambda: Upstream(self, self._wheel, settings.answer_headers_bytes_max),
+                origin.host,
+                origin.port,
+                ssl=self._tls,
+                server_hostname=origin.host if self._tls is not None else None,
+            )
+        return upstream
+
+    def _open_failed(self) -> None:
+        waiter = self._pool.open_failed()
+        if waiter is not None:
+            self._served(waiter)
+            waiter.unreachable()
+        if not self._is_closed:
+            self._open()
+
+
+def _cause(fault: Exception) -> str:
+    """Why, for the log: of the network, so it holds nothing of a request."""
+    if isinstance(fault, TimeoutError):
+        return "timed out"
+    return getattr(fault, "strerror", None) or type(fault).__name__

@@ -1,0 +1,123 @@
+"""Header fields in both directions: what is forwarded, what is added, nothing else.
+
+A request to an upstream is built from zero out of an allow-list, so nothing a caller writes reaches
+the provider's framing, routing or caching.  Cookies, forwarding headers, conditions, ranges,
+hop-by-hop fields and every `x-s4fw-*` are not on the list.
+"""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+
+from s4fw.core.exchange import Exchange
+from s4fw.proxy.origin import Origin
+from s4fw.units import usd_9
+
+FORWARDED = frozenset(
+    {
+        b"accept",
+        b"anthropic-beta",
+        b"anthropic-version",
+        b"content-type",
+        b"idempotency-key",
+        b"openai-beta",
+        b"traceparent",
+        b"tracestate",
+        b"user-agent",
+        b"x-client-request-id",
+    }
+)
+FORWARDED_PREFIX = b"x-stainless-"  # the SDKs' own account of themselves
+# Whose account at the provider pays: with a credential of ours that is not the caller's choice.
+_CALLERS_OWN = (b"authorization", b"x-api-key", b"openai-organization", b"openai-project")
+
+# Query members that select a version of the API.  On a metered route nothing else is forwarded:
+# the quote was made from the body, and no server may find a bound or a model anywhere else.
+_QUERY_MEMBER = re.compile(rb"(?:beta|api-version)=[A-Za-z0-9._-]{1,64}")
+
+_CRLF = b"\r\n"
+_COLON = b": "
+
+STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode("ascii"))
+    for status in HTTPStatus
+}
+
+
+def status_line(status: int) -> bytes:
+    """The first line of an answer; our own phrase, whatever the upstream called it."""
+    return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+def upstream_head(x: Exchange, origin: Origin, body_bytes: int) -> bytes:
+    """The head of the request to the upstream."""
+    request = x.request
+    headers = request.headers
+    query = _query(x)
+    lines = [
+        request.method,
+        b" ",
+        origin.base_path,
+        x.route.upstream_path,
+        b"?" + query if query else b"",
+        b" HTTP/1.1\r\nhost: ",
+        origin.authority,
+        b"\r\naccept-encoding: identity\r\n",
+    ]
+    hidden = _nominated(headers)
+    for name, value in headers.items():
+        if (
+            (name in FORWARDED or name.startswith(FORWARDED_PREFIX))
+            and value.isascii()
+            and name not in hidden
+        ):
+            lines += (name, _COLON, value, _CRLF)
+    if origin.credential:
+        lines.append(origin.credential)
+    elif x.caller is None:  # a key of ours is never shown to a provider
+        for name in _CALLERS_OWN:
+            if name in headers and headers[name].isascii():
+                lines += (name, _COLON, headers[name], _CRLF)
+    lines.append(b"content-length: %d\r\n\r\n" % body_bytes if request.method != b"GET" else _CRLF)
+    return b"".join(lines)
+
+
+def _nominated(headers: dict[bytes, bytes]) -> tuple[bytes, ...]:
+    """Fields that the caller's `Connection` declares hop-by-hop."""
+    connection = headers.get(b"connection", b"").lower()
+    if connection in (b"", b"keep-alive", b"close"):
+        return ()
+    return tuple(name.strip() for name in connection.split(b","))
+
+
+def _query(x: Exchange) -> bytes:
+    query = x.request.query
+    if not query or not x.route.is_metered:
+        return query
+    return b"&".join(m for m in query.split(b"&") if _QUERY_MEMBER.fullmatch(m))
+
+
+def governed(x: Exchange, reserved_nusd: int) -> bytes:
+    """The lines that tell the caller what was held, and what is left of its tightest budget."""
+    text = f"x-s4fw-request-id: {x.request_id}\r\nx-s4fw-reserved-usd: {usd_9(reserved_nusd)}\r\n"
+    if x.budget_id is not None:
+        text += (
+            f"x-s4fw-budget-id: {x.budget_id}\r\n"
+            f"x-s4fw-budget-remaining-usd: {usd_9(x.budget_remaining_nusd)}\r\n"
+        )
+        if x.budget_resets_at is not None:
+            text += f"x-s4fw-budget-resets-at: {x.budget_resets_at}\r\n"
+    if x.budget_warning is not None:
+        text += f"x-s4fw-budget-warning: {x.budget_warning}\r\n"
+    if x.billed_nusd is not None:
+        text += f"x-s4fw-cost-usd: {usd_9(x.billed_nusd)}\r\n"
+    return text.encode("ascii", "replace")
+
+
+def decision(x: Exchange) -> bytes:
+    """The decision on a request that was let through."""
+    if x.shadow_reason is None:
+        return b"x-s4fw-decision: allow\r\n"
+    reason = x.shadow_reason.encode("ascii", "replace")
+    return b"x-s4fw-decision: shadow_block\r\nx-s4fw-reason: " + reason + _CRLF

@@ -1,0 +1,59 @@
+"""Where an upstream stands, and our credential for it."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+# What comes before the key, by dialect name.
+_CREDENTIAL_BY_DIALECT = {"openai": b"authorization: Bearer "}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """One upstream as the proxy needs it.  Equal origins share their connections."""
+
+    host: str
+    port: int
+    is_tls: bool
+    base_path: bytes  # what stands before each route's upstream path, without a trailing slash
+    credential: bytes = field(default=b"", repr=False)  # a header line; empty: the caller's passes
+
+    @classmethod
+    def of(cls, dialect: str, base_url: str, api_key: str | None = None) -> Origin:
+        """Read a base URL as the configuration stores it: without `/v1`, query or user."""
+        parts = urlsplit(base_url)
+        is_tls = parts.scheme == "https"
+        if parts.hostname is None or parts.scheme not in ("http", "https"):
+            raise ValueError("not an http or https URL")
+        return cls(
+            host=parts.hostname,
+            port=parts.port or (443 if is_tls else 80),
+            is_tls=is_tls,
+            base_path=parts.path.rstrip("/").encode("ascii"),
+            credential=(
+                _CREDENTIAL_BY_DIALECT[dialect] + api_key.encode("ascii") + b"\r\n"
+                if api_key
+                else b""
+            ),
+        )
+
+    @property
+    def authority(self) -> bytes:
+        """The Host header: the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        usual = 443 if self.is_tls else 80
+        return (host if self.port == usual else f"{host}:{self.port}").encode("ascii")
+
+    def __str__(self) -> str:
+        scheme = "https" if self.is_tls else "http"
+        return f"{scheme}://{self.authority.decode()}{self.base_path.decode()}"
+
+
+def tls_context() -> ssl.SSLContext:
+    """Certificates and host names are checked; SSL_CERT_FILE names another root store."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context

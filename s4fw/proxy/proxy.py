@@ -1,0 +1,183 @@
+"""The data plane of one worker: every connection, every bound, and what a reload swaps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from s4fw.core.counter import COUNTER_INDEX
+from s4fw.core.exchange import Exchange
+from s4fw.core.pipeline import Pipeline
+from s4fw.core.reason import Reason
+from s4fw.core.verdict import Block
+from s4fw.errors import INVALID_API_KEY, Source
+from s4fw.proxy.connector import Connector
+from s4fw.proxy.deadlines import Wheel
+from s4fw.proxy.downstream import Downstream
+from s4fw.proxy.faults import place_of
+from s4fw.proxy.forward import Forward
+from s4fw.proxy.origin import Origin
+from s4fw.proxy.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_IN_FLIGHT = COUNTER_INDEX["in_flight"]
+_OPEN_CONNECTIONS = COUNTER_INDEX["open_connections"]
+_STREAM_CHUNKS = COUNTER_INDEX["stream_chunks"]
+_BODY_BYTES_OUT = COUNTER_INDEX["body_bytes_out"]
+
+
+class Proxy:
+    """Give `connection` to `loop.create_server`; swap `settings` and `pipeline` at will.
+
+    An exchange keeps what it began with.  `counters` is this worker's own area (see
+    `core.counter`), 64-bit; `is_ready` answers `/readyz`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        origins: Mapping[str, Origin],
+        counters: memoryview,
+        is_ready: Callable[[], bool],
+    ) -> None:
+        self.settings = settings
+        self.pipeline = pipeline
+        self.wheel = Wheel(settings.deadline_tick_ns)
+        self.in_flight = 0
+        self.is_draining = False
+        self._is_ready = is_ready
+        self._counters = counters
+        self._connections: set[Downstream] = set()
+        self._drained: set[Forward] = set()
+        self._connectors: dict[str, Connector] = {}
+        self._idle: asyncio.Event | None = None
+        self.swap_origins(origins)
+
+    def __repr__(self) -> str:
+        return (
+            f"<Proxy [{len(self._connections)} connections, {self.in_flight} in flight, "
+            f"{len(self._drained)} drained{', draining' if self.is_draining else ''}]>"
+        )
+
+    def connection(self) -> Downstream:
+        """The protocol of one accepted connection."""
+        return Downstream(self)
+
+    def is_ready(self) -> bool:
+        """Whether new requests may be sent here."""
+        return not self.is_draining and self._is_ready()
+
+    def swap_origins(self, origins: Mapping[str, Origin]) -> None:
+        """Replace the upstreams, by dialect name; those that stay keep their connections."""
+        old = self._connectors
+        self._connectors = {}
+        for name, origin in origins.items():
+            kept = old.get(name)
+            if kept is not None and kept.origin == origin:
+                self._connectors[name] = old.pop(name)
+            else:
+                self._connectors[name] = Connector(
+                    origin, self.settings, self.wheel, self._counters
+                )
+        for connector in old.values():
+            connector.close()
+
+    def connector(self, dialect: str) -> Connector:
+        """The way to the upstream of a dialect."""
+        return self._connectors[dialect]
+
+    # Stopping.
+
+    def begin_drain(self) -> None:
+        """Take no further request; what runs may finish."""
+        self.is_draining = True
+        for connection in list(self._connections):
+            connection.end()
+
+    async def wait_drained(self, timeout_s: float) -> bool:
+        """Wait until no exchange runs; False when that took too long."""
+        if self.in_flight == 0:
+            return True
+        self._idle = asyncio.Event()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._idle = None
+        return True
+
+    def abort_all(self, reason: Reason = Reason.DRAIN_DEADLINE) -> None:
+        """End every exchange now and close every connection."""
+        for connection in list(self._connections):
+            connection.stop(reason)
+        for forward in list(self._drained):
+            forward.abort(reason)
+        for connector in self._connectors.values():
+            connector.close()
+
+    # Called by connections and forwards.
+
+    def accepted(self, connection: Downstream) -> bool:
+        """Note a new connection; False when there are too many."""
+        self._connections.add(connection)
+        self.count("connections")
+        self._counters[_OPEN_CONNECTIONS] = len(self._connections)
+        return len(self._connections) <= self.settings.connections_max
+
+    def closed(self, connection: Downstream) -> None:
+        """Note the end of a connection."""
+        self._connections.discard(connection)
+        self._counters[_OPEN_CONNECTIONS] = len(self._connections)
+
+    def began(self) -> None:
+        """Note a new exchange; `finish` ends it."""
+        self.in_flight += 1
+        self._counters[_IN_FLIGHT] = self.in_flight
+
+    def finish(self, pipeline: Pipeline, x: Exchange) -> None:
+        """End an exchange, once; raises nothing."""
+        if x.is_finished:
+            return
+        try:
+            pipeline.finish(x)
+        except Exception as fault:
+            log.error("fault at finish: %s at %s: %r", type(fault).__name__, place_of(fault), x)
+        self.in_flight -= 1
+        self._counters[_IN_FLIGHT] = self.in_flight
+        if self.in_flight == 0 and self._idle is not None:
+            self._idle.set()
+
+    def refused(self, block: Block) -> None:
+        """Count a refusal before there was an exchange; later ones are counted at finish."""
+        if block.code is INVALID_API_KEY:
+            self.count("unauthorized")
+        elif block.code.source is Source.DOWNSTREAM:
+            self.count("invalid")
+        elif block.code.source is Source.POLICY:
+            self.count("blocked_policy")
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter."""
+        self._counters[COUNTER_INDEX[name]] += amount
+
+    def passed(self, count: int) -> None:
+        """Count one chunk of a stream, of so many bytes."""
+        counters = self._counters
+        counters[_STREAM_CHUNKS] += 1
+        counters[_BODY_BYTES_OUT] += count
+
+    def may_drain(self, forward: Forward) -> bool:
+        """Whether one more answer may be read on for a caller that left."""
+        if len(self._drained) >= self.settings.drains_max:
+            return False
+        self._drained.add(forward)
+        return True
+
+    def drained(self, forward: Forward) -> None:
+        """That answer is over."""
+        self._drained.discard(forward)
