@@ -111,6 +111,9 @@ def read_document(text: str, env: Mapping[str, str]) -> Document:
         line = text.count("\n", 0, int(error.position)) + 1
         document.tell("", line, f"is not valid YAML: {error.reason}")
         return document
+    except (ValueError, OverflowError):  # PyYAML on an escape beyond Unicode, such as "\U99999999"
+        document.tell("", None, "is not valid YAML: an escape is no character")
+        return document
     if root is None:
         document.tree = {}
         return document
@@ -179,7 +182,7 @@ class _Walk:
         tree: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag not in _TAGS:
+            if not _is_plain_key(key_node):
                 self._document.tell(path_text(path), line, "has a key that is no plain text")
             elif key_node.value in tree:
                 place = path_text((*path, spoken_key(key_node.value)))
@@ -194,6 +197,9 @@ class _Walk:
         if node.tag == _NULL:
             return Scalar("", is_null=True)
         text: str = node.value
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            self._document.add(path, "holds half a character (a lone surrogate)")
+            return Scalar("", is_broken=True)
         if "${" not in text:
             return Scalar(text, is_quoted=node.style is not None)
         try:
@@ -220,6 +226,13 @@ class _Walk:
                 f" `${{{name}:-text}}` gives a default"
             )
         return value
+
+
+def _is_plain_key(node: yaml.Node) -> bool:
+    """Parentheses are for the schema's own names, which nobody may write."""
+    if not isinstance(node, yaml.ScalarNode) or node.tag not in _TAGS or node.tag == _NULL:
+        return False
+    return bool(node.value) and node.value[0] not in "(["
 
 
 class _Unset(ValueError):

@@ -35,7 +35,7 @@ def _resolve(loc: tuple[int | str, ...], tree: Any) -> tuple[Path, Any]:
     path: Path = ()
     at = tree
     for item in loc:
-        if isinstance(item, str) and item[:1] in "([" and item[-1:] in ")]":
+        if isinstance(item, str) and item[0] in "([":
             continue
         if isinstance(at, dict) and isinstance(item, int) and item < len(at):
             item = list(at)[item]
