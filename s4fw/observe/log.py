@@ -146,7 +146,8 @@ def _exceptions(fault: BaseException) -> list[dict[str, Any]]:
     while current is not None and len(told) < _CAUSES_MAX and id(current) not in seen:
         seen.add(id(current))
         told.append({"type": type(current).__name__, "frames": _frames(current.__traceback__)})
-        current = current.__cause__ or current.__context__
+        hidden = current.__suppress_context__
+        current = current.__cause__ or (None if hidden else current.__context__)
     return told
 
 

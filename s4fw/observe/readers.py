@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from s4fw.core.counter import COUNTERS
+from s4fw.core.counter import COUNTERS, GAUGES
 from s4fw.ledger.rule import Budget, rules_of
 from s4fw.ledger.table import CellInfo, SlotInfo, Table
 from s4fw.ledger.upkeep import Upkeep
@@ -101,10 +101,19 @@ def _worker(info: SlotInfo, kind: str) -> WorkerFigures:
         leases=info.open_leases,
         generation=info.generation,
         ring_lag=info.ring_lag,
-        # The table itself counts the rows it had no room for: its owner cannot know of all.
-        counters={c.name: info.counters[at] for at, c in enumerate(COUNTERS)}
-        | {"rows_dropped": info.dropped},
+        counters=_counters(info),
     )
+
+
+def _counters(info: SlotInfo) -> dict[str, int]:
+    """By name.  A dead process has nothing in flight, whatever it had noted last."""
+    counters = {
+        c.name: info.counters[at] if info.is_live or c.name not in GAUGES else 0
+        for at, c in enumerate(COUNTERS)
+    }
+    # The table itself counts the rows it had no room for: their owner cannot know of all.
+    counters["rows_dropped"] = info.dropped
+    return counters
 
 
 def _state(info: SlotInfo) -> str:
