@@ -201,7 +201,7 @@ def _collect_runs(request: Request, document: Document) -> None:
 
 def _run(document: Document, name: str, tag: bytes, measure: Measure) -> Run:
     spans, digests = document.items(name)
-    return Run(tag, spans, digests, measure)
+    return Run(tag, spans, digests, measure, document.long_strings)
 
 
 def _single(document: Document, name: str, tag: bytes, measure: Measure) -> Run:
