@@ -264,7 +264,9 @@ class Downstream(asyncio.Protocol, Timed):
             answers.CLOSE if is_last else b"" if head.is_http11 else answers.KEEP_ALIVE
         )
         has_body = head.is_chunked or head.content_length > 0
-        if head.path in answers.HEALTH_PATHS and not has_body:
+        if head.path in answers.HEALTH_PATHS:
+            if has_body:
+                raise Refusal(INVALID_REQUEST, "a health check has no body")
             answer = answers.health(
                 head.path, head.method, self._proxy.is_ready(), self.connection_line
             )

@@ -317,7 +317,7 @@ class Forward:
             reader.is_stream
             and reader.ends_at_close
             and meter is not None
-            and not (meter.is_complete or meter.saw_error)
+            and not (meter.is_complete or meter.saw_error or meter.usage is not None)
         ):
             # Nothing but the close marks its end, and by its own wire shape it had none.
             self._fail(UPSTREAM_CUT, Reason.UPSTREAM_CUT)
