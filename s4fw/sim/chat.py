@@ -84,7 +84,7 @@ class Chat:
         charge = Charge(call.id, model, served, price, tier, is_stream, usage)
         if not is_stream:
             return Reply(200, _headers(call), completion.body(), charge=charge, faults=faults)
-        events = completion.events() if "endless" not in faults else _endless(completion)
+        events = _endless(completion, allowed) if "endless" in faults else completion.events()
         return Reply(200, _headers(call), events=events, charge=charge, faults=faults)
 
     def _generate(
@@ -244,11 +244,11 @@ def _sample(schema: dict[str, Any]) -> Any:
     return samples.get(kind, [] if kind == "array" else None)
 
 
-def _endless(completion: Completion) -> Iterator[Event]:
-    """A stream that goes on until the caller leaves."""
+def _endless(completion: Completion, allowed: int) -> Iterator[Event]:
+    """A stream that goes on until the caller leaves; billed up to what was allowed."""
     for turn in count():
         word = words(turn.to_bytes(8, "big"), 2)[1]
-        yield Event(completion.delta(word), 1)
+        yield Event(completion.delta(word), int(turn < allowed))
 
 
 def _headers(call: Call) -> list[tuple[str, str]]:

@@ -103,6 +103,7 @@ class Delivery:
             body = _server_error()
         if "gzip" in faults:
             body = gzip.compress(body, 1)
+            headers = [("content-encoding", "gzip"), *headers]
         length = ("content-length", str(len(body)))
         await wire.send_head(reply.status, [("content-type", "application/json"), length, *headers])
         broken = next((mode for mode in _BREAKS if mode in faults), None)
@@ -170,8 +171,6 @@ def _framed(data: bytes, faults: Faults) -> bytes:
 
 def _fault_headers(faults: Faults) -> Headers:
     headers = []
-    if "gzip" in faults:
-        headers.append(("content-encoding", "gzip"))
     if "header_bomb" in faults:
         headers.append(("x-bomb", "a" * 1000 * (faults.number("header_bomb") or 0)))
     for index in range(faults.number("header_flood") or 0):

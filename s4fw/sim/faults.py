@@ -34,7 +34,7 @@ MODES: dict[str, tuple[str, str]] = {
     "string_usage": ("", "reports tokens as text"),
     "usage_mid": ("", "reports usage once, in a chunk with choices in the middle of the stream"),
     "usage_twice": ("", "reports a smaller usage first, then the true one"),
-    "endless": ("", "never ends the stream"),
+    "endless": ("", "never ends the stream; bills no more than the request allows"),
     "big": ("2", "puts this many megabytes into one message (one event when streamed)"),
     # how it is delivered
     "cut": ("2", "closes the connection after this many events, or in the middle of the body"),

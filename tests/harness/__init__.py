@@ -22,7 +22,7 @@ from tests.harness.client import (
     send_all,
 )
 from tests.harness.firewall import Firewall, firewall_config
-from tests.harness.money import Budgets, assert_cap_holds, quiesce
+from tests.harness.money import Budgets, assert_cap_holds, assert_paid, quiesce
 from tests.harness.process import Process
 from tests.harness.simulator import Simulator
 from tests.harness.wait import wait_until
@@ -35,6 +35,7 @@ __all__ = [
     "Raw",
     "Simulator",
     "assert_cap_holds",
+    "assert_paid",
     "chat_body",
     "chat_request",
     "exchange_raw",

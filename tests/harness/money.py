@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.harness.firewall import Firewall
+from tests.harness.simulator import Simulator
 from tests.harness.wait import wait_until
 
 
@@ -44,3 +45,21 @@ def assert_cap_holds(budgets: list[dict[str, Any]]) -> None:
         assert entry["remaining_nusd"] == max(0, entry["limit_nusd"] - entry["used_nusd"]), entry
         if entry["mode"] == "enforce":
             assert entry["used_nusd"] <= entry["limit_nusd"], entry
+
+
+def assert_paid(
+    firewall: Firewall, simulator: Simulator, budget_id: str, *, exactly: bool = True
+) -> dict[str, Any]:
+    """Compare a budget that covers all traffic with what the provider charged; returns its entry.
+
+    Where usage was lost or wrong the firewall charges the worst case: `exactly=False` then wants
+    at least the provider's sum.
+    """
+    simulator.wait_idle()
+    entry = quiesce(firewall).one(budget_id)
+    paid_nusd = simulator.ledger()["total_nusd"]
+    if exactly:
+        assert paid_nusd == entry["charged_nusd"], entry
+    else:
+        assert paid_nusd <= entry["charged_nusd"], entry
+    return entry

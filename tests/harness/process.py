@@ -41,6 +41,7 @@ class Process:
         self.name = name
         self.ready_line = ""
         self.stdout = b""
+        self.leftover_timeout_s = 3.0  # how long children may outlive the first process
         self._marker = uuid.uuid4().hex
         self._ready_word = ready_word
         self._ready_timeout_s = ready_timeout_s
@@ -118,7 +119,11 @@ class Process:
         code = self.wait(timeout_s)
         self._close()
         try:
-            wait_until(lambda: not self.tree(), f"{self.name} has left no process", timeout_s=3.0)
+            wait_until(
+                lambda: not self.tree(),
+                f"{self.name} has left no process",
+                timeout_s=self.leftover_timeout_s,
+            )
         except AssertionError:
             self.kill_everything()
             raise
