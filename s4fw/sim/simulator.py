@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +18,10 @@ from s4fw.sim.models import Catalogue, MockPrice
 from s4fw.sim.pacing import FAST, Pace
 from s4fw.sim.prompt import Prompts
 from s4fw.sim.recorder import Recorder
-from s4fw.sim.reply import Call, ProviderError, Reply, error_of_status
+from s4fw.sim.reply import Call, ProviderError, Reply, error_body, error_of_status
 from s4fw.tokens import TokenCounter
+
+log = logging.getLogger(__name__)
 
 _CHAT = "/v1/chat/completions"
 _MODELS = "/v1/models"
@@ -98,6 +101,11 @@ class Simulator:
         except ProviderError as refusal:
             headers = [("x-request-id", call.id), *refusal.headers]
             return Reply(refusal.status, headers, refusal.body, faults=faults)
+        except Exception:
+            # Our own fault, or a body so wrong that nobody thought of it: loud, but an answer.
+            log.exception("no answer for call %s", call.id)
+            body = error_body("The simulator failed.", "server_error", "simulator_fault")
+            return Reply(500, [("x-request-id", call.id)], body)
         return reply
 
     def _route(self, call: Call, faults: Faults) -> Reply:

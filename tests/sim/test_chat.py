@@ -215,3 +215,11 @@ def test_another_path_is_not_found(simulator: Simulator) -> None:
     assert fetch(simulator.base_url + "/responses", "POST", {}).status == 404
     assert fetch(simulator.base_url + "/chat/completions").status == 404
     assert simulator.ledger()["billed"] == 0
+
+
+def test_create_with_a_body_nobody_thought_of_is_answered(simulator: Simulator) -> None:
+    """A fault of the simulator never leaves a caller waiting, and the next call is well."""
+    assert post_chat(simulator.base_url, tools="all of them").json()["error"]["code"] == (
+        "simulator_fault"
+    )
+    assert post_chat(simulator.base_url).status == 200
