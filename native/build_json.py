@@ -16,7 +16,12 @@ ffi.set_source(
     '#include "s4_json.h"',
     sources=["native/s4_json.c"],
     include_dirs=["native"],
-    depends=["native/s4_json.h", "native/s4_json_api.h"],
+    depends=[
+        "native/s4_json.h",
+        "native/s4_json_api.h",
+        "native/s4_siphash.h",
+        "native/s4_utf8.h",
+    ],
     extra_compile_args=["-std=c11", "-O3", "-Wall", "-Wextra", "-Werror", "-fvisibility=hidden"],
     py_limited_api=True,
 )

@@ -21,6 +21,8 @@
  * them is a quote, a backslash, a control or not ASCII.
  */
 #include "s4_json.h"
+#include "s4_siphash.h"
+#include "s4_utf8.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -37,94 +39,15 @@ _Static_assert(sizeof(((s4_json_scratch *)0)->keys) == 16 * S4_JSON_KEYS_KEPT, "
 _Static_assert(sizeof(((s4_json_scratch *)0)->table) == 8 * S4_JSON_TABLE_SIZE, "table");
 _Static_assert(S4_JSON_TABLE_SIZE >= 2 * S4_JSON_MEMBERS_MAX, "the table is at most half full");
 
-/* ---- SipHash-1-3 (Aumasson, Bernstein: "SipHash: a fast short-input PRF", 2012) ------------- */
+/* ---- Digests ---------------------------------------------------------------------------------*/
 
 static uint64_t hash_key[2];
-
-typedef struct {
-    uint64_t v0, v1, v2, v3;
-    uint64_t tail;   /* the bytes not yet taken in, lowest first */
-    uint64_t length; /* of everything */
-} sip;
-
-static inline uint64_t rotated(uint64_t word, int bits) { return word << bits | word >> (64 - bits); }
-
-static inline uint64_t word_at(const uint8_t *p) {
-    uint64_t word;
-    memcpy(&word, p, 8);
-    return word;
-}
-
-static inline void sip_round(sip *s) {
-    s->v0 += s->v1, s->v1 = rotated(s->v1, 13) ^ s->v0, s->v0 = rotated(s->v0, 32);
-    s->v2 += s->v3, s->v3 = rotated(s->v3, 16) ^ s->v2;
-    s->v0 += s->v3, s->v3 = rotated(s->v3, 21) ^ s->v0;
-    s->v2 += s->v1, s->v1 = rotated(s->v1, 17) ^ s->v2, s->v2 = rotated(s->v2, 32);
-}
-
-static inline void sip_word(sip *s, uint64_t word) {
-    s->v3 ^= word;
-    sip_round(s);
-    s->v0 ^= word;
-}
-
-static inline void sip_begin(sip *s) {
-    s->v0 = hash_key[0] ^ 0x736f6d6570736575ULL;
-    s->v1 = hash_key[1] ^ 0x646f72616e646f6dULL;
-    s->v2 = hash_key[0] ^ 0x6c7967656e657261ULL;
-    s->v3 = hash_key[1] ^ 0x7465646279746573ULL;
-    s->tail = 0;
-    s->length = 0;
-}
-
-static void sip_add(sip *s, const uint8_t *p, size_t length) {
-    const uint8_t *end = p + length;
-    unsigned kept = s->length & 7;
-    s->length += length;
-    while (kept != 0 && p < end) { /* fill the open word first */
-        s->tail |= (uint64_t)*p++ << 8 * kept;
-        kept = (kept + 1) & 7;
-        if (kept == 0) {
-            sip_word(s, s->tail);
-            s->tail = 0;
-        }
-    }
-    for (; end - p >= 8; p += 8) sip_word(s, word_at(p));
-    for (; p < end; p++) s->tail |= (uint64_t)*p << 8 * kept++;
-}
-
-static inline uint64_t sip_fold(sip *s) {
-    for (int i = 0; i < 3; i++) sip_round(s);
-    return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
-}
-
-static uint64_t sip_end_64(sip *s) {
-    sip_word(s, s->tail | s->length << 56);
-    s->v2 ^= 0xff;
-    return sip_fold(s);
-}
-
-/* The 128-bit variant, of a copy: the stream may go on. */
-static void sip_end_128(sip s, uint8_t *out) {
-    sip_word(&s, s.tail | s.length << 56);
-    s.v2 ^= 0xee;
-    uint64_t low = sip_fold(&s);
-    s.v1 ^= 0xdd;
-    uint64_t high = sip_fold(&s);
-    memcpy(out, &low, 8);
-    memcpy(out + 8, &high, 8);
-}
-
-static void sip_begin_128(sip *s) {
-    sip_begin(s);
-    s->v1 ^= 0xee;
-}
 
 void s4_json_set_key(const uint8_t *key) { memcpy(hash_key, key, 16); }
 
 void s4_json_digest(const uint8_t *bytes, size_t length, uint8_t *out) {
     sip s;
-    sip_begin_128(&s);
+    sip_begin_128(&s, hash_key);
     sip_add(&s, bytes, length);
     sip_end_128(s, out);
 }
@@ -132,7 +55,7 @@ void s4_json_digest(const uint8_t *bytes, size_t length, uint8_t *out) {
 void s4_json_digests(const uint8_t *body, uint32_t start, const uint8_t *spans, uint32_t count,
                      uint8_t *out) {
     sip s;
-    sip_begin_128(&s);
+    sip_begin_128(&s, hash_key);
     for (uint32_t i = 0; i < count; i++, out += 16) {
         s4_json_span span;
         memcpy(&span, spans + 8 * (size_t)i, 8);
@@ -202,25 +125,6 @@ static inline const uint8_t *skip_plain(const uint8_t *p, const uint8_t *end) {
     return p;
 }
 
-static inline bool is_follow(uint8_t byte) { return (byte & 0xC0) == 0x80; }
-
-/* Length of the UTF-8 sequence at p (Unicode table 3-7: no overlong forms, no surrogates, nothing
- * above U+10FFFF), 0 when there is none. */
-static inline int utf8_length(const uint8_t *p, const uint8_t *end) {
-    ptrdiff_t room = end - p;
-    uint8_t lead = p[0];
-    if (lead < 0xC2 || lead > 0xF4 || room < 2 || !is_follow(p[1])) return 0;
-    if (lead < 0xE0) return 2;
-    if (room < 3 || !is_follow(p[2])) return 0;
-    if (lead == 0xE0 && p[1] < 0xA0) return 0;
-    if (lead == 0xED && p[1] > 0x9F) return 0;
-    if (lead < 0xF0) return 3;
-    if (room < 4 || !is_follow(p[3])) return 0;
-    if (lead == 0xF0 && p[1] < 0x90) return 0;
-    if (lead == 0xF4 && p[1] > 0x8F) return 0;
-    return 4;
-}
-
 /* Four hexadecimal digits, or -1. */
 static int hex4(const uint8_t *p, const uint8_t *end) {
     int value = 0;
@@ -282,19 +186,10 @@ static bool skip_string(scan *c, bool *has_escapes) {
 
 /* ---- Names */
 
-static int utf8_encode(uint32_t point, uint8_t *out) {
-    if (point < 0x80) return out[0] = (uint8_t)point, 1;
-    int length = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    static const uint8_t lead[5] = {0, 0, 0xC0, 0xE0, 0xF0};
-    for (int i = length - 1; i > 0; i--, point >>= 6) out[i] = (uint8_t)(0x80 | (point & 0x3F));
-    out[0] = (uint8_t)(lead[length] | point);
-    return length;
-}
-
 /* Hash of a name between p and end, escapes resolved; it was checked before. */
 static uint64_t name_hash(scan *c, const uint8_t *p, const uint8_t *end, bool has_escapes) {
     sip s;
-    sip_begin(&s);
+    sip_begin(&s, hash_key);
     while (has_escapes && p < end) {
         const uint8_t *slash = memchr(p, '\\', (size_t)(end - p));
         if (slash == NULL) break;
