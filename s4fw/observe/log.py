@@ -108,7 +108,7 @@ def _filled(message: str, args: object) -> str:
     def fill(match: re.Match[str]) -> str:
         if match[2] == "%":
             return "%"
-        return _word(named.get(match[1]) if match[1] else next(ordered, None))
+        return _word(named.get(match[1], ...) if match[1] else next(ordered, ...))
 
     return _PLACEHOLDER.sub(fill, message)
 
