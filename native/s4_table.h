@@ -310,7 +310,8 @@ enum {
     S4_AT_APPLIED, /* seq is even again */
     S4_AT_CLEARED, /* valid = 0 */
     S4_AT_UNLOCK,
-    S4_AT_REPAIRED, /* a dead owner's record is applied, the lock not yet consistent */
+    S4_AT_REPAIRING, /* a dead owner's record is about to be applied */
+    S4_AT_REPAIRED, /* it is, where it was valid; the lock is not yet consistent */
     S4_AT_POINTS
 };
 void s4_fault(int point);

@@ -287,6 +287,12 @@ int s4_table_reset_if_alone(s4_table *t, char *problem) {
         return S4_SYSTEM;
     }
     int code = S4_OK;
+    /* Children of our own share our description: they do not count there, so they are asked here. */
+    for (uint32_t slot = 0; slot < t->sizes.slots; slot++) {
+        if (!s4_slot_is_live(t, slot)) continue;
+        s4_file_lock(t->fd, F_RDLCK, 0, 1);
+        return 0;
+    }
     if (s4_get_acquire(&t->root->redo_valid)) {
         if (s4_redo_is_sound(t)) {
             s4_redo_apply(t);

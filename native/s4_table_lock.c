@@ -84,6 +84,7 @@ static int repair(s4_table *t) {
             pthread_mutex_unlock(&t->root->lock); /* not consistent: nobody gets it ever again */
             return S4_DAMAGED;
         }
+        S4_FAULT(REPAIRING);
         s4_redo_apply(t);
     }
     S4_FAULT(REPAIRED);
