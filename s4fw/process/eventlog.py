@@ -35,7 +35,7 @@ class EventLog:
         if told is None:
             return
         kind, level, message = told
-        fields: dict[str, str | int] = {"request_id": row.request.hex(), "slot": row.slot}
+        fields: dict[str, str | int] = {"request_id": "fw_" + row.request.hex(), "slot": row.slot}
         if row.code is not None:
             fields["code"] = row.code
         if row.reason:

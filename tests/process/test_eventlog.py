@@ -48,4 +48,4 @@ def test_note_row_names_budget_reason_and_amount():
     assert event.fields["reason"] == "upstream_cut"
     assert event.fields["amount_nusd"] == 500
     assert event.fields["tenant"] == "acme"
-    assert event.fields["request_id"] == "00" * 16
+    assert event.fields["request_id"] == "fw_" + "00" * 16
