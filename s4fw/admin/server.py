@@ -117,7 +117,10 @@ class AdminServer:
             return api.error(405, "method_not_allowed", "not with this method", allow)
         content_type = b"".join(_values(head, b"content-type")).decode("latin-1")
         try:
-            return api.ask(self._facts, route, query, content_type, asked.body)
+            reply = api.ask(self._facts, route, query, content_type, asked.body)
+            if access is Access.CHANGE:
+                log.warning("a change was asked for", extra={"path": path, "status": reply.status})
+            return reply
         except Exception:
             log.exception("the admin listener could not answer")
             return api.error(500, "internal_error", "a fault of the firewall; its log says where")

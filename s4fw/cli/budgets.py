@@ -58,7 +58,7 @@ def render(console: Console, rows: Sequence[dict[str, Any]], top: int, now: str)
             mode(row),
             show.amount(row["used_nusd"]),
             show.amount(row["limit_nusd"]),
-            show.amount(row["remaining_nusd"]),
+            show.left(row["remaining_nusd"]),
             show.share(row["used_nusd"], row["limit_nusd"], console),
             _resets_in(row, now),
         )

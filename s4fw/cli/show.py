@@ -22,7 +22,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from s4fw.units import usd
+from s4fw.units import NUSD_PER_USD, usd
 
 PIPE_COLUMNS = 4000  # wider than any row: a value of 128 characters for each of 8 dimensions
 WIDE_COLUMNS = 110
@@ -133,6 +133,12 @@ def compact(number: int) -> str:
 def amount(nusd: int) -> Text:
     """Dollars; nothing at all is dim, so that the eye finds what is something."""
     return Text(usd(nusd), "dim" if nusd == 0 else "")
+
+
+def left(nusd: int) -> Text:
+    """What is left, rounded down: everywhere else money is rounded up, here that would promise."""
+    step = 10_000_000 if nusd >= NUSD_PER_USD else 1_000
+    return amount(nusd - nusd % step)
 
 
 def scope(names: Mapping[str, str]) -> str:

@@ -97,13 +97,19 @@ def _workers(console: Console, workers: Sequence[dict[str, Any]]) -> None:
     for row in workers:
         made.add(
             str(row["slot"]),
-            str(row["pid"]),
-            Text(row["state"], STATES.get(row["state"], "dim")),
+            str(row["pid"] or "-"),
+            Text(_state(row), STATES.get(row["state"], "dim")),
             _beat(row),
             *(show.count(row[name]) for name in SUMS),
             show.count(row["upstream_errors"] + row["internal_errors"]),
         )
     made.print()
+
+
+def _state(row: dict[str, Any]) -> str:
+    """In a word; what is no worker and is well needs only its kind said."""
+    is_worker = row["kind"] == "worker"
+    return row["state"] if is_worker or row["state"] != "ready" else row["kind"]
 
 
 def _beat(row: dict[str, Any]) -> Text:

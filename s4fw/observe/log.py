@@ -60,7 +60,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "event": _event(record),
             "message": _message(record),
-            "pid": record.process,
+            "process": record.process,
         }
         line |= {
             name: value

@@ -47,3 +47,18 @@ def test_scope_of_nobody_is_all() -> None:
     """An empty cell in a pipe would shift the columns."""
     assert "all" == show.scope({})
     assert "tenant=acme feature=chat" == show.scope({"tenant": "acme", "feature": "chat"})
+
+
+@pytest.mark.parametrize(
+    ("nusd", "expected"),
+    [
+        (99_999_811_000, "$99.99"),
+        (100_000_000_000, "$100.00"),
+        (999_999_999, "$0.999999"),
+        (999, "$0.00"),
+        (0, "$0.00"),
+    ],
+)
+def test_left_is_rounded_down(nusd: int, expected: str) -> None:
+    """What is shown as left must be there."""
+    assert expected == show.left(nusd).plain

@@ -36,6 +36,14 @@ def test_status_ready_exits_0_and_shows_workers_with_totals() -> None:
     assert ["all", "1,235,767", "42", "0", "1,235,100", "90", "0"] == rows[-1]
 
 
+def test_status_names_what_is_no_worker() -> None:
+    """The steward holds a slot too; without a word it would look like an idle worker."""
+    rows = [worker(0), worker(2, kind="steward"), worker(3, kind="steward", state="dead")]
+    with listening(ScriptedFacts(worker_rows=rows)) as server:
+        lines = fields(run(server, "status").output)
+    assert ["ready", "steward", "dead"] == [row[2] for row in lines[-4:-1]]
+
+
 @pytest.mark.parametrize(
     ("facts", "said"),
     [(ScriptedFacts(ready=False), "not ready"), (ScriptedFacts(draining=True, ready=False),

@@ -53,16 +53,16 @@ class Request:
 def test_info_with_fields_is_one_json_line(ours: tuple[logging.Logger, io.StringIO]) -> None:
     """The shape a log shipper is configured for."""
     logger, stream = ours
-    logger.info("worker exited", extra={"worker": 3, "signal": 9, "event": "worker_exit"})
+    logger.info("worker exited", extra={"worker": 3, "pid": 4711, "event": "worker_exit"})
     told = line(stream)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", told.pop("time"))
-    assert isinstance(told.pop("pid"), int)
+    assert isinstance(told.pop("process"), int)
     expected = {
         "level": "info",
         "event": "worker_exit",
         "message": "worker exited",
         "worker": 3,
-        "signal": 9,
+        "pid": 4711,
     }
     assert expected == told
 
@@ -138,7 +138,7 @@ def test_fields_not_listed_or_not_plain_are_dropped(
     """Nothing passes because nobody thought of it."""
     logger, stream = ours
     logger.info("x", extra=fields)
-    assert {"time", "level", "event", "message", "pid"} == line(stream).keys()
+    assert {"time", "level", "event", "message", "process"} == line(stream).keys()
 
 
 def test_exception_shows_types_and_places_never_text(
