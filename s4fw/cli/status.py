@@ -109,7 +109,7 @@ def _workers(console: Console, workers: Sequence[dict[str, Any]]) -> None:
 def _state(row: dict[str, Any]) -> str:
     """In a word; what is no worker and is well needs only its kind said."""
     is_worker = row["kind"] == "worker"
-    return row["state"] if is_worker or row["state"] != "ready" else row["kind"]
+    return str(row["state"] if is_worker or row["state"] != "ready" else row["kind"])
 
 
 def _beat(row: dict[str, Any]) -> Text:
