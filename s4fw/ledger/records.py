@@ -1,7 +1,9 @@
-"""What the counter table tells: its records as plain tuples, and what can go wrong with it."""
+"""What the counter table tells: its records as plain tuples, where it lies, what can go wrong."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -96,3 +98,16 @@ class Mismatch(NamedTuple):
     held_by_leases: int
     open_leases: int
     open_leases_found: int
+
+
+def is_on_tmpfs(path: Path) -> bool:
+    """Whether a path lies in memory.  Elsewhere write-back can stall a store: worth a warning."""
+    real = os.path.realpath(path)
+    found, kind = "", ""
+    for line in Path("/proc/self/mounts").read_text().splitlines():
+        _, folder, file_system, *_ = line.split(" ")
+        folder = folder.encode().decode("unicode_escape")  # spaces are written as \040
+        is_above = real == folder or real.startswith(folder.rstrip("/") + "/")
+        if is_above and len(folder) >= len(found):
+            found, kind = folder, file_system
+    return kind in ("tmpfs", "ramfs")

@@ -15,11 +15,8 @@ import struct
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic_ns
 from typing import Any, Self
 
-from s4fw.core.counter import COUNTER_INDEX, GAUGES
-from s4fw.core.reason import Reason
 from s4fw.ledger._table import ffi, lib
 from s4fw.ledger.records import (
     CellInfo,
@@ -33,7 +30,9 @@ from s4fw.ledger.records import (
     TableDamaged,
     TableError,
     TableFull,
+    is_on_tmpfs,
 )
+from s4fw.ledger.slots import SlotCalls
 
 __all__ = [
     "ALREADY",
@@ -79,7 +78,6 @@ CellSet = Any
 _CELL = struct.Struct("4Iq4I9q2I")
 assert _CELL.size == ffi.sizeof("s4_cell_info")
 
-
 _tables: weakref.WeakSet[Table] = weakref.WeakSet()
 
 
@@ -92,34 +90,10 @@ def _forget_slots() -> None:
 os.register_at_fork(after_in_child=_forget_slots)
 
 
-def is_on_tmpfs(path: Path) -> bool:
-    """Whether a path lies in memory.  Elsewhere write-back can stall a store: worth a warning."""
-    real = os.path.realpath(path)
-    found, kind = "", ""
-    for line in Path("/proc/self/mounts").read_text().splitlines():
-        _, folder, file_system, *_ = line.split(" ")
-        folder = folder.encode().decode("unicode_escape")  # spaces are written as \040
-        is_above = real == folder or real.startswith(folder.rstrip("/") + "/")
-        if is_above and len(folder) >= len(found):
-            found, kind = folder, file_system
-    return kind in ("tmpfs", "ramfs")
-
-
-def _raise(code: int, what: str) -> None:
-    """Turn the code of a call that is not on the hot path into its exception."""
-    if code == lib.S4_BUSY:
-        raise TableBusy(f"{what}: the lock of the table is held by a stopped process")
-    if code == lib.S4_FULL:
-        raise TableFull(f"{what}: the table is full")
-    if code == lib.S4_DAMAGED:
-        raise TableDamaged(f"{what}: the table is damaged")
-    if code == lib.S4_SYSTEM:
-        raise OSError(ffi.errno, f"{what}: {os.strerror(ffi.errno)}")
-    raise ValueError(f"{what}: out of range")
-
-
-class Table:
+class Table(SlotCalls):
     """One mapped table in this process.  `answer` is filled by each `reserve`: see there."""
+
+    _lib, _ffi = lib, ffi
 
     def __init__(self, handle: Any, path: Path) -> None:
         self._t = handle
@@ -131,6 +105,7 @@ class Table:
         )
         self.slot = -1  # the slot of this process, -1 before `join`
         self._views: list[memoryview] = []
+        self._counters: dict[int, memoryview] = {}
         self._value = ffi.new("uint8_t[]", lib.S4_VALUE_BYTES)
         self._word = ffi.new("uint32_t *")
         self.answer = self._view(lib.s4_table_answer(handle), 8 * (2 + 2 * lib.S4_CELLS_MAX), "q")
@@ -204,7 +179,7 @@ class Table:
             sentence = ffi.string(problem).decode(errors="replace")
             raise TableDamaged(f"the counter table {self.path} cannot be used: {sentence}")
         if code < 0:
-            _raise(code, "reset the lock")
+            self._raise(code, "reset the lock")
         return code == 1
 
     def close(self) -> None:
@@ -227,106 +202,6 @@ class Table:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # -- slots
-
-    def join(self, slot: int, kind: int = 0) -> None:
-        """Own a slot from now until death or `leave`.  Called after fork by the process itself.
-
-        Raises SlotTaken when it is live or holds unrecovered leases.
-        """
-        code = lib.s4_table_join(self._t, slot, kind)
-        if code == lib.S4_TAKEN:
-            raise SlotTaken(f"slot {slot} is live, or holds leases of a dead process")
-        if code != OK:
-            _raise(code, f"join slot {slot}")
-        self.slot = slot
-        counters = self.counters()
-        for gauge in GAUGES:
-            counters[COUNTER_INDEX[gauge]] = 0
-
-    def leave(self) -> None:
-        """Leave the slot with nothing open.  With leases open it counts as dead: recovered."""
-        lib.s4_table_leave(self._t)
-        self.slot = -1
-
-    def _forget_slot(self) -> None:
-        lib.s4_table_forget_slot(self._t)
-        self.slot = -1
-
-    def beat(self) -> None:
-        """Show that this process is alive and not stuck."""
-        lib.s4_table_beat(self._t)
-
-    def set_state(self, word: int) -> None:
-        """The state of the own slot: 0 starting, 1 ready, 2 draining."""
-        lib.s4_table_set_state(self._t, word)
-
-    def set_generation(self, generation: int) -> None:
-        """Acknowledge a configuration generation in the own slot."""
-        lib.s4_table_set_generation(self._t, generation)
-
-    def set_strict(self, is_strict: bool) -> None:
-        """Whether `reserve` refuses (RING_FULL) where its journal row would have no room."""
-        lib.s4_table_set_strict(self._t, is_strict)
-
-    def slots(self) -> list[SlotInfo]:
-        """All slots, used or not; asks the kernel of each whether it is live."""
-        out = ffi.new("s4_slot_info *")
-        return [self._slot_info(out, slot) for slot in range(self.sizes.slots)]
-
-    def _slot_info(self, out: Any, slot: int) -> SlotInfo:
-        lib.s4_table_slot_info(self._t, slot, out)
-        return SlotInfo(
-            slot=slot,
-            kind=out.kind,
-            pid=out.pid,
-            incarnation=out.incarnation,
-            is_live=bool(out.is_live),
-            heartbeat_age_ms=max(0, monotonic_ns() - out.heartbeat_ns) // 1_000_000,
-            open_leases=out.open,
-            generation=out.generation,
-            state=out.state,
-            ring_lag=out.head - out.tail,
-            tail=out.tail,
-            dropped=out.dropped,
-            counters=tuple(ffi.unpack(out.counters, lib.S4_COUNTERS)),
-        )
-
-    def free_slot(self) -> int:
-        """The first slot that is not live, holds nothing and has an empty ring.
-
-        Raises TableFull.
-        """
-        slot: int = lib.s4_table_free_slot(self._t)
-        if slot < 0:
-            _raise(slot, "find a free slot")
-        return slot
-
-    def recover(self, slot: int, now_ns: int) -> Recovered:
-        """Resolve every lease of a dead slot: reserved is voided, sent is charged in full.
-
-        Master only.  `now_ns` is wall clock, for the journal rows.  Raises SlotTaken when the slot
-        is live, TableBusy when to be called again: what was resolved until then stays resolved, and
-        is not told again.
-        """
-        out = ffi.new("s4_recovered *")
-        code = lib.s4_table_recover(self._t, slot, now_ns, Reason.WORKER_CRASH, out)
-        if code == lib.S4_TAKEN:
-            raise SlotTaken(f"slot {slot} is live")
-        if code != OK:
-            _raise(code, f"recover slot {slot}")
-        return Recovered(out.voided, out.accrued, out.accrued_nusd)
-
-    def counters(self, slot: int | None = None) -> memoryview:
-        """The counters of a slot in shared memory, of the own one when none is named.
-
-        Only the slot's owner writes: `counters[i] += 1`.
-        """
-        pointer = lib.s4_table_counters(self._t, self.slot if slot is None else slot)
-        if not pointer:
-            raise ValueError(f"there is no slot {slot}")
-        return self._view(pointer, 8 * lib.S4_COUNTERS, "Q")
-
     # -- values
 
     def intern(self, dimension: int, value: bytes, most: int = 0) -> int:
@@ -337,7 +212,7 @@ class Table:
         """
         value_id: int = lib.s4_table_intern(self._t, dimension, value, len(value), most)
         if value_id < 0:
-            _raise(value_id, "intern a value")
+            self._raise(value_id, "intern a value")
         return value_id
 
     def is_other(self, value_id: int) -> bool:
@@ -372,7 +247,7 @@ class Table:
         if index == STALE:
             raise StaleValue("claim a cell: a value was retired")
         if index < 0:
-            _raise(index, "claim a cell")
+            self._raise(index, "claim a cell")
         return index, self._word[0]
 
     def set_limit(self, cell: int, generation: int, limit_nusd: int, stated_nusd: int) -> bool:
@@ -384,12 +259,10 @@ class Table:
         """Close a cell; False when a lease names it or it was closed meanwhile."""
         return self._done(lib.s4_table_close_cell(self._t, cell, generation), "close a cell")
 
-    @staticmethod
-    def _done(code: int, what: str) -> bool:
+    def _done(self, code: int, what: str) -> bool:
         if code in (OK, lib.S4_STALE, lib.S4_IN_USE):
             return code == OK
-        _raise(code, what)
-        raise AssertionError
+        self._raise(code, what)
 
     def cells(self) -> list[CellInfo]:
         """All open cells, each as of one instant; takes no lock."""
@@ -400,7 +273,7 @@ class Table:
         while n == room:
             n = lib.s4_table_cells(self._t, cursor, out, room)
             if n < 0:
-                _raise(n, "read the cells")
+                self._raise(n, "read the cells")
             for f in _CELL.iter_unpack(ffi.buffer(out, n * _CELL.size)):
                 ids = tuple(i for i in f[5:9] if i)
                 found.append(CellInfo._make((*f[:5], ids, *f[9:18], bool(f[18]))))
@@ -419,7 +292,7 @@ class Table:
         values = [*ids, *[0] * (8 - len(ids))]
         code = lib.s4_table_cell_set(self._t, out, indices, generations, len(cells), values)
         if code != OK:
-            _raise(code, "prepare a set of cells")
+            self._raise(code, "prepare a set of cells")
         return out
 
     def reserve(self, cells: CellSet, amount_nusd: int, request: bytes, price: int) -> int:
@@ -477,14 +350,14 @@ class Table:
         out = ffi.new("s4_row[]", max(1, min(limit, self.sizes.rows)))
         n = lib.s4_table_drain(self._t, slot, tail, out, min(limit, self.sizes.rows))
         if n < 0:
-            _raise(n, f"drain slot {slot}")
+            self._raise(n, f"drain slot {slot}")
         return ffi.buffer(out, n * ROW_BYTES)[:], tail + n
 
     def advance_tail(self, slot: int, tail: int) -> None:
         """Free the rows before `tail` for reuse: they are kept elsewhere now.  Steward only."""
         code = lib.s4_table_advance_tail(self._t, slot, tail)
         if code != OK:
-            _raise(code, f"advance the tail of slot {slot}")
+            self._raise(code, f"advance the tail of slot {slot}")
 
     # -- freeze
 
@@ -492,13 +365,13 @@ class Table:
         """Stop all spending, or that of one budget (its value id), in all processes at once."""
         code = lib.s4_table_freeze(self._t, budget)
         if code != OK:
-            _raise(code, "freeze")
+            self._raise(code, "freeze")
 
     def release(self, budget: int = 0) -> None:
         """Let spending go on; what was frozen otherwise stays frozen."""
         code = lib.s4_table_release(self._t, budget)
         if code != OK:
-            _raise(code, "release")
+            self._raise(code, "release")
 
     def frozen(self) -> tuple[int, ...]:
         """The frozen budgets; 0 stands for everything."""
@@ -516,7 +389,7 @@ class Table:
         out = ffi.new("s4_mismatch[]", max(1, count))
         n = lib.s4_table_audit(self._t, start, count, out, count)
         if n < 0:
-            _raise(n, "audit")
+            self._raise(n, "audit")
         found = [
             Mismatch(m.index, m.budget, m.held, m.held_by_leases, m.open, m.open_leases)
             for m in out[0:n]
