@@ -5,8 +5,8 @@ library that logs what it failed to parse.  So nothing is passed on because nobo
 everything is dropped that is not known to be harmless:
 
 * the message of our own loggers is the literal text of the call; what is put into it is shown only
-  where it is a number, a bare word, a `file.py:line`, a `Path`, or has a `request_id` or a
-  `log_text` (a sentence that is ours by construction); else `-` stands there
+  where it is a number, a bare word, `worker 3`, a `file.py:line`, a `Path`, or has a `request_id` or
+  a `log_text` (see `Told`); else `-` stands there
 * a foreign library's message is dropped whole: its name, level, file and line remain
 * `extra={...}` is shown for the names of `FIELDS`, numbers and short plain words only
 * of an exception its type and the frames as `file:line`; never its text, a local or a source line
@@ -42,13 +42,30 @@ FIELDS = frozenset({
 # fmt: on
 _FIELD_TEXT = re.compile(r"[A-Za-z0-9_.:/@+\-]{1,128}")
 # Without digits and dashes a credential is hardly one; with a line number it is our own source.
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_.]{0,63}|[A-Za-z0-9_./]{1,120}\.py:[0-9]{1,6}")
+_WORD = re.compile(
+    r"[A-Za-z_][A-Za-z_.]{0,63}|[a-z]{1,16} [0-9]{1,4}|[A-Za-z0-9_./]{1,120}\.py:[0-9]{1,6}"
+)
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([%a-zA-Z])")
 _INT_MAX = 2**63
 _MESSAGE_CHARS_MAX = 300
 _FRAMES_MAX = 32
 _CAUSES_MAX = 4
 _OURS = "s4fw"
+
+
+class Told:
+    """A sentence that holds nothing of a request by construction: `log.error("%s", Told(text))`.
+
+    Say it only of text made of our own words and the configuration's names.
+    """
+
+    __slots__ = ("log_text",)
+
+    def __init__(self, text: str) -> None:
+        self.log_text = text
+
+    def __str__(self) -> str:
+        return self.log_text
 
 
 class JsonLines(logging.Formatter):

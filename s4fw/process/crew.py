@@ -159,6 +159,8 @@ class Crew:
             if child.aborted_s is not None:
                 if now_s - child.aborted_s > vitals.ABORT_S:
                     child.signal(signal.SIGKILL)
+            elif vitals.has_left(infos[child.slot], child.pid, child.was_ready):
+                continue  # it is exiting; its end is reaped in a moment
             elif vitals.is_stuck(
                 infos[child.slot], child.pid, now_s - child.started_s, attention_s
             ):

@@ -18,10 +18,12 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from s4fw.config.changes import changes
 from s4fw.config.schema import Config
 from s4fw.ledger.table import SlotInfo, TableBusy
 from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock
+from s4fw.observe.log import Told
 from s4fw.process import vitals
 from s4fw.process.crew import Crew
 from s4fw.process.drain import Drain, Step
@@ -151,12 +153,14 @@ class Master:
             self._estate.load_prices(config)
         except Refused as refused:
             for reason in refused.reasons:
-                log.error("not reloaded: %s", reason)
+                log.error(f"not reloaded: {reason}")  # sentences of ours, with file and line
             self._witness.say(
                 "reload_refused", "alarm", f"the old configuration stays: {refused.reasons[0]}"
             )
             self._systemd.ready("the last reload was refused")
             return
+        for sentence in (*changes(self._config, config), *config.warnings):
+            log.warning(sentence)
         self._config = self._crew.config = config
         self._crew.generation += 1
         generation = self._crew.generation
@@ -170,8 +174,6 @@ class Master:
         self._acknowledgement = None
         self._apply_limits()
         generation = acknowledgement.generation
-        for warning in self._config.warnings:
-            log.warning("%s", warning)
         self._witness.say(
             "reload", "info", f"configuration {generation} is in force", generation=generation
         )
@@ -188,7 +190,7 @@ class Master:
         """Stop for a reason: what runs still finishes, and the exit code says that it failed."""
         if self._stop is None:
             self._stop = stop
-            log.critical("%s", stop.sentence)
+            log.critical("%s", Told(stop.sentence))
         if self._drain is None:
             self._begin_drain()
 

@@ -55,6 +55,11 @@ def is_stuck(info: SlotLike, pid: int, age_s: float, attention_s: float) -> bool
     return is_silent and min(age_s, attention_s) > HEARTBEAT_S_MAX
 
 
+def has_left(info: SlotLike, pid: int, was_ready: bool) -> bool:
+    """Whether a child has given its slot back: between that and its exit it does not beat."""
+    return was_ready and info.pid != pid
+
+
 def free_slot(infos: Sequence[SlotLike], taken: Collection[int]) -> int | None:
     """The slot for the next child: nobody's, nothing open.  None when all are in use.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from s4fw.observe.log import JsonLines, configure
+from s4fw.observe.log import JsonLines, Told, configure
 
 CANARY = "CANARY my prompt: tell me about ACME"
 KEY = "sk-proj-4f8a9b0c1d2e"
@@ -85,6 +85,9 @@ def test_info_without_event_names_the_part_that_speaks(
          "fault: ValueError at stages/quote.py:41"),
         ("lost %r", (Request(),), "lost fw_0123"),
         ("file %s", (Path("/run/s4fw/table"),), "file /run/s4fw/table"),
+        ("the %s is stuck", ("worker 12",), "the worker 12 is stuck"),
+        ("not reloaded: %s", (Told("budgets[0]: is 5 % too low"),),
+         "not reloaded: budgets[0]: is 5 % too low"),
         ("100%% of %s", (True,), "100% of True"),
         ("no %s", (None,), "no None"),
         ("named %(a)s %(b)s", ({"a": 1, "b": CANARY},), "named 1 -"),

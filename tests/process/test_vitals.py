@@ -37,6 +37,14 @@ def test_is_stuck_before_joining_the_slot_counts_its_age():
     assert vitals.is_stuck(of_another, 7, 31.0, 100.0)
 
 
+def test_has_left_only_who_was_there():
+    """A worker that left its slot and is about to exit was once called stuck and aborted."""
+    left = Slot(pid=0, is_live=False)
+    assert vitals.has_left(left, 7, was_ready=True)
+    assert not vitals.has_left(left, 7, was_ready=False)
+    assert not vitals.has_left(Slot(pid=7, is_live=True), 7, was_ready=True)
+
+
 def test_attention_restarts_after_a_gap():
     """Regular turns add up; one long gap and they begin again."""
     attention = vitals.Attention(0.0)
