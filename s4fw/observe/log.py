@@ -5,8 +5,8 @@ library that logs what it failed to parse.  So nothing is passed on because nobo
 everything is dropped that is not known to be harmless:
 
 * the message of our own loggers is the literal text of the call; what is put into it is shown only
-  where it is a number, a bare word, `worker 3`, a `file.py:line`, a `Path`, or has a `request_id` or
-  a `log_text` (see `Told`); else `-` stands there
+  where it is a number, a bare word, `worker 3`, a `file.py:line`, a `Path`, or has a `request_id`
+  or a `log_text` (see `Told`); else `-` stands there
 * a foreign library's message is dropped whole: its name, level, file and line remain
 * `extra={...}` is shown for the names of `FIELDS`, numbers and short plain words only
 * of an exception its type and the frames as `file:line`; never its text, a local or a source line
