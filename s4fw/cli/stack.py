@@ -83,6 +83,7 @@ def running(
     folder: Path, config: dict[str, Any], *, pace: str = "fast", quiet: bool = False
 ) -> Iterator[Stack]:
     """Start both in `folder`; `config` gets its upstream and its paths.  Raises StackFailed."""
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     simulator = Child(["sim", "--port", "0", "--pace", pace], "ready ")
     try:

@@ -315,11 +315,11 @@ class Forward:
         tail = meter.end() if meter is not None else b""
         if (
             reader.is_stream
-            and reader.ends_at_close
             and meter is not None
             and not (meter.is_complete or meter.saw_error or meter.usage is not None)
         ):
-            # Nothing but the close marks its end, and by its own wire shape it had none.
+            # By its own wire shape it had no end, however properly HTTP ended it.
+            self._pass_on(tail)
             self._fail(UPSTREAM_CUT, Reason.UPSTREAM_CUT)
             return
         lines = reader.lines

@@ -7,18 +7,23 @@ grew costs only its new suffix.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange, Offload
-from s4fw.core.request import Request
 from s4fw.core.stage import Admitted, Stage
 from s4fw.core.verdict import Block
 from s4fw.errors import UNBOUNDED_REQUEST, UNKNOWN_MODEL
 from s4fw.pricing import RateCard, quote_nusd
-from s4fw.tokens import TokenCounter
+from s4fw.tokens import BYTES, TokenCounter
 
 # tiktoken takes about 45 us for 1 kB of English (108 kB: 4.8 ms); up to this size it is counted at
 # once and stays below 2 ms, a larger rest is counted in a thread.
 INLINE_BYTES = 32 * 1024
+
+# Beside its bytes, what a model without a public tokenizer may add for a request: 64 flat, and 700
+# for a hidden prompt that explains tools (the largest known is 530).
+BYTES_EXTRA = 64 + 700
 
 _COUNTED = COUNTER_INDEX["tokens_counted"]
 
@@ -52,51 +57,48 @@ class Quote(Stage):
                 UNBOUNDED_REQUEST,
                 "not sent. This model's longest answer is not known; set max_completion_tokens.",
             )
-        encoding = self._tokens.encoding_for(request.model)
-        if encoding is None:
-            self._price(x, self._bytes_bound(request, row.max_in))
-            return None
-        known = [self._tokens.seek(encoding, run) for run in request.runs]
-        pending = [
-            (run, tokens, at)
-            for run, (tokens, at) in zip(request.runs, known, strict=True)
-            if at < len(run.spans)
-        ]
+        return self._count(x)
+
+    def _count(self, x: Exchange) -> Admitted:
+        """Count what is not remembered, here or in a thread, then price."""
+        request = x.request
+        encoding = self._tokens.encoding_for(request.model) or BYTES
+        known, pending = 0, []
+        for run in request.runs:
+            tokens, at = self._tokens.seek(encoding, run)
+            known += tokens
+            if at < len(run.spans):
+                pending.append((run, tokens, at))
         if not pending:
-            self._price(x, sum(tokens for tokens, _ in known) + request.tokens_extra)
+            self._price(x, known, encoding)
             return None
-        done = sum(tokens for tokens, _ in known) - sum(tokens for _, tokens, _ in pending)
 
         def count() -> int:
-            return done + sum(
-                self._tokens.count(encoding, request.body, run, tokens, at)
+            return sum(
+                self._tokens.count(encoding, request.body, run, tokens, at) - tokens
                 for run, tokens, at in pending
             )
 
-        if sum(self._tokens.pending_bytes(run, at) for run, _, at in pending) <= INLINE_BYTES:
-            self._counted(x, count(), sum(tokens for tokens, _ in known))
-            return None
-        return self._count_in_thread(x, count, sum(tokens for tokens, _ in known))
+        if sum(self._tokens.pending_bytes(run, at) for run, _, at in pending) > INLINE_BYTES:
+            return self._wait(x, known, encoding, count)
+        self._counted(x, known, encoding, count())
+        return None
 
-    async def _count_in_thread(self, x: Exchange, count: object, known: int) -> None:
-        self._counted(x, await self._offload(count), known)  # type: ignore[arg-type]
+    async def _wait(self, x: Exchange, known: int, encoding: str, count: Callable[[], int]) -> None:
+        self._counted(x, known, encoding, await self._offload(count))
 
-    def _counted(self, x: Exchange, tokens: int, known: int) -> None:
-        self._counters[_COUNTED] += tokens - known
-        self._price(x, tokens + x.request.tokens_extra)
-
-    @staticmethod
-    def _bytes_bound(request: Request, max_in: int | None) -> int:
-        """Tokens never exceed the UTF-8 bytes of the text, nor the model's context."""
-        bound = request.tokens_extra
-        for run in request.runs:
-            if len(run.spans):
-                bound += run.spans[-1][1] - run.spans[0][0] + 32 * len(run.spans)
-        return bound if max_in is None else min(bound, max_in)
+    def _counted(self, x: Exchange, known: int, encoding: str, more: int) -> None:
+        self._counters[_COUNTED] += more
+        self._price(x, known + more, encoding)
 
     @staticmethod
-    def _price(x: Exchange, tokens_in: int) -> None:
+    def _price(x: Exchange, tokens: int, encoding: str) -> None:
         request, row = x.request, x.price
+        tokens_in = tokens + request.tokens_extra
+        if encoding is BYTES:
+            tokens_in += BYTES_EXTRA
+            if row.max_in is not None:
+                tokens_in = min(tokens_in, row.max_in)  # a model reads no more than its context
         bounds = [b for b in (request.output_tokens_max, row.max_out) if b is not None]
         tokens_out = request.choices * (min(bounds) + request.output_tokens_extra)
         x.quote_tokens_in = tokens_in

@@ -9,6 +9,6 @@ No content is kept: what is remembered is a digest and a number.  Needs no netwo
 file.  The only package that knows tiktoken.
 """
 
-from s4fw.tokens.counter import TokenCounter
+from s4fw.tokens.counter import BYTES, TokenCounter
 
-__all__ = ["TokenCounter"]
+__all__ = ["BYTES", "TokenCounter"]

@@ -27,6 +27,10 @@ from s4fw.tokens.pieces import PIECE, chunks_of, pieces
 TAIL = 64
 STRIDE = 64
 
+# The "vocabulary" of models that publish none: the UTF-8 bytes of a text, which bound its tokens
+# (never exceeded by any tokenizer that works on bytes, which all current ones do).
+BYTES = "bytes"
+
 LONG_MIN = 131_072  # bytes of a value from which its long strings are decoded in steps
 
 # Texts that stand in every request and are no content: the roles and types of the wire format.
@@ -44,7 +48,10 @@ class TokenCounter:
     """
 
     def __init__(self, remember: int = 65_536) -> None:
-        self._encodings = {v.name: _Counts(load(v), tag) for tag, v in enumerate((O200K, CL100K))}
+        self._encodings: dict[str, _Counts | _Bytes] = {
+            v.name: _Counts(load(v), tag) for tag, v in enumerate((O200K, CL100K))
+        }
+        self._encodings[BYTES] = _Bytes()
         self._memory = _Memory(remember)
         self._lock = threading.Lock()
         self.counted_total = 0
@@ -100,6 +107,21 @@ class TokenCounter:
         return tokens
 
 
+class _Bytes:
+    """Bounds texts for models without a public vocabulary: no token is shorter than a byte."""
+
+    __slots__ = ()
+    tag = b"\xff"
+
+    @staticmethod
+    def of_text(text: str) -> int:
+        return len(text.encode())
+
+    @staticmethod
+    def of_chunks(chunks: Iterable[str]) -> int:
+        return sum(len(chunk.encode()) for chunk in chunks)
+
+
 class _Counts:
     """Counts single texts with one vocabulary."""
 
@@ -127,7 +149,9 @@ class _Counts:
         return tokens
 
 
-def _count_long(counts: _Counts, body: bytes | bytearray, run: Run, start: int, end: int) -> int:
+def _count_long(
+    counts: _Counts | _Bytes, body: bytes | bytearray, run: Run, start: int, end: int
+) -> int:
     """Tokens of one value with long strings."""
     stand_ins = StandIns(body, [span for span in run.long_strings if start <= span[0] < end])
     texts, tokens = run.measure(_decoded(stand_ins.abridged(start, end), start))

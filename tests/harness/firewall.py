@@ -26,7 +26,7 @@ def firewall_config(
     """
     url = simulator if isinstance(simulator, str) else simulator.url
     config: dict[str, Any] = {
-        "server": {"host": "127.0.0.1", "port": 0, "workers": 2},
+        "server": {"host": "127.0.0.1", "port": 0, "workers": 2, "timeouts": {"drain": "2s"}},
         "admin": {"host": "127.0.0.1", "port": 0},
         "upstreams": {"openai": {"base_url": url}},
         "budgets": budgets or [],

@@ -83,7 +83,7 @@ def test_freeze_stops_all_workers_at_once_and_survives_a_restart(
     admin = {"host": "127.0.0.1", "port": 0, "token": "t0ken-of-the-test"}
     proxy = firewall(budgets=ALL, server={"workers": 3}, admin=admin)
     assert 200 == post_chat(proxy.base_url, max_tokens=5).status
-    proxy.admin("/v1/freeze", "POST", {})
+    proxy.admin("/v1/freeze", "POST", {"everything": True})
     sent = simulator.request_count()
     for _ in range(9):
         blocked = post_chat(proxy.base_url, max_tokens=5)
@@ -92,5 +92,5 @@ def test_freeze_stops_all_workers_at_once_and_survives_a_restart(
     proxy.start()
     assert 403 == post_chat(proxy.base_url, max_tokens=5).status
     assert sent == simulator.request_count()
-    proxy.admin("/v1/release", "POST", {})
+    proxy.admin("/v1/release", "POST", {"everything": True})
     assert 200 == post_chat(proxy.base_url, max_tokens=5).status

@@ -116,7 +116,7 @@ def test_caller_that_leaves_mid_stream_is_charged_the_truth(
     """The provider bills on; the rest of the answer is read to learn how much."""
     proxy = firewall(budgets=ALL, server={"workers": 1})
     simulator.faults("drip:1")
-    request = chat_request(chat_body(stream=True, max_tokens=30))
+    request = chat_request(chat_body(stream=True, max_tokens=2))
     with socket.create_connection((proxy.host, proxy.port), timeout=5) as sock:
         sock.sendall(request)
         while b"data: " not in sock.recv(4096):
