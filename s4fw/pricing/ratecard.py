@@ -65,7 +65,7 @@ class RateCard:
         content = data.read_bytes()
         own = {model: _own_row(model, override) for model, override in (overrides or {}).items()}
         digest = hashlib.sha256(content)
-        digest.update(repr([own[model].rates() for model in sorted(own)]).encode())
+        digest.update(repr([(model, own[model].rates()) for model in sorted(own)]).encode())
         return cls(digest.hexdigest()[:12], _shipped_rows(content), own)
 
     def row(self, model: str, provider: str = "openai") -> PriceRow | None:
