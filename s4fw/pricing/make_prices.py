@@ -4,8 +4,8 @@ firewall.
     python -m s4fw.pricing.make_prices litellm.json s4fw/pricing/data/prices.json 1.109.1
 
 The source is `model_prices_and_context_window_backup.json`; take it from the litellm wheel (MIT,
-outside its enterprise/ folder) without installing it.  Keeps token prices of OpenAI, Anthropic and Bedrock, exactly, as decimal text in USD per million
-tokens.
+outside its enterprise/ folder) without installing it.  Keeps token prices of OpenAI, Anthropic and
+Bedrock, exactly, as decimal text in USD per million tokens.
 """
 
 from __future__ import annotations
