@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from s4fw.config import ConfigErrors, load
+from s4fw.config.changes import unreloadable_changes
 from s4fw.config.schema import Config
 from s4fw.ledger.table import SlotInfo
 from s4fw.process.child import Child
@@ -33,16 +34,10 @@ def read_again(path: Path, env: Mapping[str, str], old: Config) -> Config:
         raise Refused(str(errors).splitlines()) from errors
     except OSError as fault:
         raise Refused([f"{path}: {fault.strerror}"]) from fault
-    changed = [f"{n} cannot change without a restart" for n in fixed_that_changed(old, new)]
-    if changed:
-        raise Refused(changed)
+    fixed = unreloadable_changes(old, new)
+    if fixed:
+        raise Refused(fixed)
     return new
-
-
-def fixed_that_changed(old: Config, new: Config) -> list[str]:
-    """What differs of that which a running firewall cannot change, by its path in the file."""
-    before, after = dict(old.unreloadable()), dict(new.unreloadable())
-    return [name for name in before if before[name] != after.get(name)]
 
 
 class Acknowledgement:

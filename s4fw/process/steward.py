@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import uvloop
@@ -93,11 +94,18 @@ class Steward:
     def _follow(self) -> None:
         self._clock.follow(*self._table.clock())
 
-    def _each(self, period_s: float, chore: Any) -> None:
-        """Do it now and then, measured from its end: a slow chore never queues behind itself."""
+    def _each(self, period_s: float, chore: Callable[[], None]) -> None:
+        """Do it now and then, measured from its end: a slow chore never queues behind itself.
+
+        A fault ends this steward; the next one starts from what is written down.
+        """
         if self._over.done():
             return
-        chore()
+        try:
+            chore()
+        except Exception as fault:
+            self._over.set_exception(fault)
+            return
         self._loop.call_later(period_s, self._each, period_s, chore)
 
     def _chores(self) -> None:
