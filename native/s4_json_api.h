@@ -11,7 +11,7 @@ enum {
     S4_JSON_DEPTH_MAX = 64,      /* open objects and arrays; CPython's recursion limit is far off */
     S4_JSON_TOP_MAX = 256,       /* members of the top-level object; chat completions know ~40 */
     S4_JSON_MEMBERS_MAX = 65536, /* members of any object */
-    S4_JSON_VALUES_MAX = 524288, /* values in the body: bounds what decoding can cost (~50 ms) */
+    S4_JSON_VALUES_MAX = 262144, /* values in the body: decoding them holds the GIL ~30 ms */
     S4_JSON_NUMBER_MAX = 32,     /* characters of one number */
     S4_JSON_DIGITS_MAX = 20,     /* digits of one integer: 2**64 has 20 */
     S4_JSON_ITEMS_MAX = 65536,   /* recorded elements of top-level arrays, all together */

@@ -171,10 +171,10 @@ def test_refusal_never_quotes_the_body() -> None:
 
 
 def test_scan_of_too_many_values_is_refused() -> None:
-    """Because decoding a million small values would stop a worker for a tenth of a second."""
+    """Because decoding a million small values would hold up a worker for a tenth of a second."""
     body = b'{"a":[' + b"0," * 600_000 + b"0]}"
 
-    with pytest.raises(Refusal, match="more than 524288 values"):
+    with pytest.raises(Refusal, match="more than 262144 values"):
         strictjson.scan(body)
 
 
