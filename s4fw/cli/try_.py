@@ -64,10 +64,11 @@ Try it:
 
   curl -si {stack.url}/v1/chat/completions \\
     -H 'content-type: application/json' -H 'x-s4fw-tenant: acme' \\
-    -d '{{"model": "gpt-4o", "max_tokens": 200,
+    -d '{{"model": "gpt-4o", "max_tokens": 4800,
          "messages": [{{"role": "user", "content": "Where is my order?"}}]}}'
 
-Tenant acme has 5 cents a day: repeat it until it is blocked, then look where the money went:
+Tenant acme has 5 cents a day, and such a call could cost 4.8 of them: the fourth is blocked.
+Then look where the money went:
 
   .venv/bin/s4fw budgets -c {config}
   .venv/bin/s4fw costs --by tenant -c {config}
