@@ -297,7 +297,7 @@ static void test_values_are_found_again_and_the_surplus_is_other(void) {
     CHECK_EQUAL(S4_INVALID, s4_table_intern(t, 16, longest, 4, 0));
     CHECK_EQUAL(2, s4_table_intern(t, 1, (const uint8_t *)"third", 5, 2)); /* there are two */
     CHECK_EQUAL(acme, s4_table_intern(t, 1, (const uint8_t *)"acme", 4, 2));
-    char name[16];
+    char name[24];
     int64_t id = 0;
     for (int i = 0; i < 128 && id != 6; i++) {
         snprintf(name, sizeof name, "session-%d", i);
