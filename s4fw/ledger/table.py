@@ -10,6 +10,7 @@ One process uses a table from one thread at a time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import weakref
@@ -117,9 +118,11 @@ class Table(SlotCalls):
         return f"<Table {self.path} {state}>"
 
     def _view(self, pointer: Any, size: int, form: str) -> memoryview:
-        view: memoryview = memoryview(ffi.buffer(pointer, size)).cast("B").cast(form)  # type: ignore[call-overload]
+        """Shared memory as Python sees it.  Every slice of it keeps the mapping in place."""
+        keeper = ffi.gc(pointer, lambda _, handle=self._t: None)
+        view = memoryview(ffi.buffer(keeper, size)).cast("B").cast(form)  # type: ignore[call-overload]
         self._views.append(view)
-        return view
+        return view  # type: ignore[no-any-return]
 
     # -- the file
 
@@ -161,7 +164,7 @@ class Table(SlotCalls):
         code = ffi.new("int *")
         handle = lib.s4_table_attach(os.fsencode(path), code, problem)
         if handle:
-            return cls(handle, Path(path))
+            return cls(ffi.gc(handle, lib.s4_table_detach), Path(path))
         sentence = ffi.string(problem).decode(errors="replace")
         if code[0] == lib.S4_MISSING:
             raise FileNotFoundError(f"{path}: {sentence}")
@@ -183,18 +186,17 @@ class Table(SlotCalls):
         return code == 1
 
     def close(self) -> None:
-        """Unmap the table.  Views handed out before are released and raise when used."""
+        """Leave the slot as by death and unmap the table, once nobody holds a slice of a view."""
         if self._t is None:
             return
         handle, self._t, self.slot = self._t, None, -1
         _tables.discard(self)
-        try:
-            for view in self._views:
+        lib.s4_table_forget_slot(handle)
+        self._counters.clear()
+        for view in self._views:
+            with contextlib.suppress(BufferError):  # in use by a call further up
                 view.release()
-        except BufferError:  # someone holds a slice of a view: the memory must stay where it is
-            lib.s4_table_forget_slot(handle)
-            return
-        lib.s4_table_detach(handle)
+        self._views.clear()
 
     def __enter__(self) -> Self:
         return self
