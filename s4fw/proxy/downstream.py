@@ -1,9 +1,9 @@
-"""One connection of a caller: reads requests one at a time, lets each run its course, answers.
+"""One connection of a caller: reads requests one at a time, lets each run its course, refusals.
 
 Theory of operation.  A connection is in one phase (below); bytes are walked through the phases in a
 loop, so a pipeline of requests neither recurses nor runs in parallel.  While an exchange runs,
 nothing further is read: what came along is kept (at most one read of the event loop) and the socket
-is paused.  The same holds while the caller does not read our answers.
+is paused.  The same holds while the caller does not read our refusals.
 
 A refusal before the body was read ends the connection, because where the next request begins would
 be a guess.  It lingers: the write side closes, what the caller still sends is dropped for a bounded
@@ -21,35 +21,35 @@ from collections.abc import Awaitable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
 
-from s4fw import dialects
+from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
 from s4fw.core.reason import Reason
 from s4fw.core.request import Request
 from s4fw.core.verdict import Answer, Block, Verdict
 from s4fw.errors import (
-    FIREWALL_DRAINING,
     FIREWALL_OVERLOADED,
     INTERNAL_ERROR,
     INVALID_REQUEST,
-    METHOD_NOT_ALLOWED,
     REQUEST_TIMEOUT,
-    REQUEST_TOO_LARGE,
-    UNSUPPORTED_ENCODING,
     Refusal,
 )
-from s4fw.proxy import answers
-from s4fw.proxy.chunked import ChunkedBody
+from s4fw.proxy import gate, refusals
 from s4fw.proxy.deadlines import Timed
 from s4fw.proxy.faults import place_of
 from s4fw.proxy.forward import Forward
-from s4fw.proxy.http1 import HEAD_END, Head, PartialHead, read_head
+from s4fw.proxy.head import Head
+from s4fw.proxy.reader import RequestReader
 from s4fw.proxy.settings import Settings
 
 if TYPE_CHECKING:
     from s4fw.proxy.proxy import Proxy
 
 log = logging.getLogger(__name__)
+
+_BODY_BYTES_IN = COUNTER_INDEX["body_bytes_in"]
+_INTERNAL_ERRORS = COUNTER_INDEX["internal_errors"]
+_REQUESTS = COUNTER_INDEX["requests"]
 
 # Between requests and in a head; in a body; an exchange runs; only the end is awaited; closed.
 HEAD, BODY, BUSY, LINGER, CLOSED = range(5)
@@ -66,19 +66,17 @@ class Downstream(asyncio.Protocol, Timed):
     __slots__ = (
         "_admission",
         "_ahead",
-        "_body",
-        "_chunked",
         "_forward",
         "_has_eof",
+        "_head",
         "_is_paused",
         "_is_stalled",
         "_is_walking",
-        "_left",
         "_lingered",
-        "_partial",
         "_phase",
         "_pipeline",
         "_proxy",
+        "_reader",
         "_settings",
         "_transport",
         "_x",
@@ -91,7 +89,8 @@ class Downstream(asyncio.Protocol, Timed):
         self._proxy = proxy
         self._transport: asyncio.Transport | None = None
         self._phase = HEAD
-        self._partial: PartialHead | None = None
+        self._reader = RequestReader()
+        self._head: Head | None = None  # the last one; it often repeats
         self._ahead = b""  # bytes of later requests, until their turn comes
         self._has_eof = False  # the caller closed its writing side
         self._is_paused = False  # we do not read
@@ -102,9 +101,6 @@ class Downstream(asyncio.Protocol, Timed):
         self._settings: Settings = proxy.settings
         self._pipeline: Pipeline = proxy.pipeline
         self._x: Exchange | None = None
-        self._body: bytearray | None = None
-        self._left = 0
-        self._chunked: ChunkedBody | None = None
         self._admission: asyncio.Task[None] | None = None
         self._forward: Forward | None = None
         self.is_http11 = True
@@ -116,7 +112,7 @@ class Downstream(asyncio.Protocol, Timed):
     @property
     def is_quiet(self) -> bool:
         """Whether it stands between two requests."""
-        return self._phase == HEAD and not self._partial and not self._ahead
+        return self._phase == HEAD and self._reader.is_empty and not self._ahead
 
     # Called by the event loop.
 
@@ -181,7 +177,7 @@ class Downstream(asyncio.Protocol, Timed):
         self._walk_on()
 
     def on_deadline(self) -> None:
-        if self._phase == HEAD and self._partial and not self._is_stalled:
+        if self._phase == HEAD and not self._reader.is_empty and not self._is_stalled:
             self._give_up(Block(REQUEST_TIMEOUT, "the request's head took too long"))
         elif self._phase == BODY:
             self._give_up(Block(REQUEST_TIMEOUT, "the request's body took too long"))
@@ -235,112 +231,77 @@ class Downstream(asyncio.Protocol, Timed):
 
     def _read_head(self, data: bytes) -> bytes:
         """Take bytes of a head; returns what is left.  Raises Refusal."""
-        partial = self._partial
+        reader = self._reader
         settings = self._proxy.settings
-        if partial is None:
-            end = data.find(HEAD_END)
-            if end >= 0 and data[0] != 13:
-                end += len(HEAD_END)
-                return self._take_head(read_head(data[:end], settings), data[end:])
-            partial = self._partial = PartialHead()
-        is_first = not partial
-        whole = partial.feed(data, settings)
-        if whole is not None:
-            self._partial = None
-            return self._take_head(read_head(whole[0], settings), whole[1])
-        if not partial:
-            self._partial = None
-        elif is_first:
+        was_empty = reader.is_empty
+        rest = reader.read_head(data, self._head, settings)
+        head = reader.head
+        if head is not None:
+            return self._take_head(head, rest)
+        if was_empty and not reader.is_empty:
             self._set_deadline(settings.headers_ns)
         return b""
 
     def _take_head(self, head: Head, rest: bytes) -> bytes:
         """Decide on the head, before the body costs anything.  Returns what is left of `rest`."""
-        self._settings = self._proxy.settings
-        self._pipeline = self._proxy.pipeline
+        proxy = self._proxy
+        self._head = head
+        self._settings = proxy.settings
+        self._pipeline = proxy.pipeline
         self.is_http11 = head.is_http11
-        is_last = not head.is_keep_alive or self._proxy.is_draining
+        is_last = not head.is_keep_alive or proxy.is_draining
         self.connection_line = (
-            answers.CLOSE if is_last else b"" if head.is_http11 else answers.KEEP_ALIVE
+            refusals.CLOSE if is_last else b"" if head.is_http11 else refusals.KEEP_ALIVE
         )
-        has_body = head.is_chunked or head.content_length > 0
-        if head.path in answers.HEALTH_PATHS:
-            if has_body:
-                raise Refusal(INVALID_REQUEST, "a health check has no body")
-            answer = answers.health(
-                head.path, head.method, self._proxy.is_ready(), self.connection_line
-            )
-            self.write(answer)
-            self.answered(must_close=False)
+        if head.path in refusals.HEALTH_PATHS:
+            self._tell_health(head)
             return rest
-        self._proxy.count("requests")
-        route = dialects.match(head.method, head.path)
-        block = route if isinstance(route, Block) else self._block_of(head, has_body)
+        proxy.count(_REQUESTS)
+        route = gate.route_of(head)
+        if isinstance(route, Block):
+            self._refuse(head.path, route)
+            return b""
+        block = gate.pressing(head, self._settings, proxy.in_flight, proxy.is_draining)
         if block is not None:
             self._refuse(head.path, block)
             return b""
-        assert not isinstance(route, Block)
-        x = Exchange(route, Request(head.method, head.path, head.query, head.headers))
-        self._x = x
-        self._proxy.began()
+        x = self._x = Exchange(route, Request(head.method, head.path, head.query, head.headers))
+        proxy.began()
         verdict = self._pipeline.open(x)
         if verdict is not None:
             self._end_early(x, verdict)
             return b""
         return self._begin_body(head, rest)
 
-    def _block_of(self, head: Head, has_body: bool) -> Block | None:
-        """What can be refused by the head alone, whoever calls."""
-        if self._proxy.is_draining:
-            return Block(FIREWALL_DRAINING, "the firewall is shutting down; try again")
-        if self._proxy.in_flight >= self._settings.in_flight_max:
-            return Block(FIREWALL_OVERLOADED, "too many requests at once; try again")
-        if head.method == b"HEAD":  # its answer could not be told from the next one
-            return Block(METHOD_NOT_ALLOWED, "HEAD is not forwarded", allow="GET, POST")
-        if head.content_length > self._settings.body_bytes_max:
-            return Block(REQUEST_TOO_LARGE, "the request's body is larger than allowed")
-        if head.headers.get(b"content-encoding", b"identity").lower() != b"identity":
-            return Block(UNSUPPORTED_ENCODING, "a compressed body cannot be metered; send it plain")
-        if has_body and head.method == b"GET":
-            return Block(INVALID_REQUEST, "a GET request has no body here")
-        return None
+    def _tell_health(self, head: Head) -> None:
+        """Answer a health check.  Raises Refusal."""
+        if head.is_chunked or head.content_length:
+            raise Refusal(INVALID_REQUEST, "a health check has no body")
+        is_ready = self._proxy.is_ready()
+        self._reader.next()
+        self.write(refusals.health(head.path, head.method, is_ready, self.connection_line))
+        self.answered(must_close=False)
 
     def _begin_body(self, head: Head, rest: bytes) -> bytes:
-        length = head.content_length
-        if not head.is_chunked and len(rest) >= length:  # the usual case: all in one read
-            if len(rest) == length:
-                self._take_body(rest)
-                return b""
-            self._take_body(rest[:length])
-            return rest[length:]
-        self._phase = BODY
-        self._set_deadline(self._settings.body_ns)
-        if head.is_chunked:
-            self._chunked = ChunkedBody(self._settings.body_bytes_max)
-        else:
-            self._body = bytearray()
-            self._left = length
-        if head.expects_continue and not rest:
-            self.write(answers.CONTINUE)
+        reader = self._reader
+        reader.begin_body(self._settings)
+        if reader.body is None:
+            if rest and not head.is_chunked and len(rest) >= head.content_length:
+                return self._read_body(rest)  # the usual case: all in one read, no deadline needed
+            self._phase = BODY
+            self._set_deadline(self._settings.body_ns)
+            if head.expects_continue and not rest:
+                self.write(refusals.CONTINUE)
+            return rest
+        self._take_body(reader.body)
         return rest
 
     def _read_body(self, data: bytes) -> bytes:
         """Take bytes of a body; returns what is left.  Raises Refusal."""
-        chunked = self._chunked
-        if chunked is not None:
-            chunked.feed(data)
-            if chunked.is_complete:
-                self._take_body(chunked.body)
-                return chunked.rest
-            return b""
-        assert self._body is not None
-        if len(data) < self._left:
-            self._body += data
-            self._left -= len(data)
-            return b""
-        self._body += memoryview(data)[: self._left]
-        rest = data[self._left :]
-        self._take_body(self._body)
+        rest = self._reader.read_body(data)
+        body = self._reader.body
+        if body is not None:
+            self._take_body(body)
         return rest
 
     # The exchange.
@@ -349,10 +310,10 @@ class Downstream(asyncio.Protocol, Timed):
         """The request is whole: let the stages decide."""
         x = self._x
         assert x is not None
-        self._body = self._chunked = None
+        self._reader.next()
         self._phase = BUSY
         self.deadline_ns = 0
-        self._proxy.count("body_bytes_in", len(body))
+        self._proxy.count(_BODY_BYTES_IN, len(body))
         x.request.body = body
         admitted = self._pipeline.admit(x)
         if admitted is None or isinstance(admitted, (Block, Answer)):
@@ -376,8 +337,11 @@ class Downstream(asyncio.Protocol, Timed):
         if verdict is None and self._phase == BUSY:
             connector = self._proxy.connector(x.route.dialect.name)
             self._x = None  # the forward's from here on
-            self._forward = Forward(self._proxy, self, connector, self._pipeline, self._settings, x)
-            self._forward.start()
+            assert self._head is not None
+            forward = self._forward = Forward(
+                self._proxy, self, connector, self._pipeline, self._settings, self._head, x
+            )
+            forward.start()
             return
         if verdict is None:
             x.is_client_gone = True
@@ -385,7 +349,7 @@ class Downstream(asyncio.Protocol, Timed):
             x.block = verdict
         self._finish(x)
         if self._phase == BUSY and verdict is not None:
-            write = answers.refusal if isinstance(verdict, Block) else answers.own
+            write = refusals.refusal if isinstance(verdict, Block) else refusals.own
             self.write(write(x, verdict, self.connection_line))  # type: ignore[arg-type]
             self.answered(must_close=False)
 
@@ -417,7 +381,7 @@ class Downstream(asyncio.Protocol, Timed):
         self._forward = None
         if self._phase == CLOSED:
             return
-        if must_close or self.connection_line is answers.CLOSE:
+        if must_close or self.connection_line is refusals.CLOSE:
             self._linger()
             return
         self._phase = HEAD
@@ -432,8 +396,8 @@ class Downstream(asyncio.Protocol, Timed):
     def _end_early(self, x: Exchange, verdict: Block | Answer) -> None:
         """Answer an exchange whose body was not read, and close."""
         self._finish(x)
-        write = answers.refusal if isinstance(verdict, Block) else answers.own
-        self.write(write(x, verdict, answers.CLOSE))  # type: ignore[arg-type]
+        write = refusals.refusal if isinstance(verdict, Block) else refusals.own
+        self.write(write(x, verdict, refusals.CLOSE))  # type: ignore[arg-type]
         self._linger()
 
     def _give_up(self, block: Block) -> None:
@@ -448,14 +412,14 @@ class Downstream(asyncio.Protocol, Timed):
     def _refuse(self, path: bytes, block: Block) -> None:
         """Refuse a request that never became an exchange, and close."""
         self._proxy.refused(block)
-        self.write(answers.early_refusal(path, block))
+        self.write(refusals.early_refusal(path, block))
         self._linger()
 
     def _linger(self) -> None:
         """Close our side; let the caller finish sending for a bounded time."""
         self._phase = LINGER
         self._ahead = b""
-        self._partial = self._body = self._chunked = None
+        self._reader.next()
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -478,7 +442,7 @@ class Downstream(asyncio.Protocol, Timed):
         if self.is_quiet and self._transport is not None:
             self._transport.close()
         elif self._phase == BUSY:
-            self.connection_line = answers.CLOSE
+            self.connection_line = refusals.CLOSE
 
     def stop(self, reason: Reason) -> None:
         """End whatever runs, now."""
@@ -492,7 +456,7 @@ class Downstream(asyncio.Protocol, Timed):
         log.error(
             "fault on a connection: %s at %s: %r", type(fault).__name__, place_of(fault), self
         )
-        self._proxy.count("internal_errors")
+        self._proxy.count(_INTERNAL_ERRORS)
         if self._x is not None:
             self._finish(self._x)
         self.abort()

@@ -22,6 +22,7 @@ import logging
 from time import monotonic_ns
 from typing import Protocol
 
+from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
 from s4fw.core.reason import Reason
@@ -34,14 +35,20 @@ from s4fw.errors import (
     UPSTREAM_UNREACHABLE,
     Code,
 )
-from s4fw.proxy import answers, headers
+from s4fw.proxy import headers, refusals
+from s4fw.proxy.answer import AnswerReader
 from s4fw.proxy.connector import Connector
 from s4fw.proxy.faults import place_of
-from s4fw.proxy.http1 import AnswerReader
+from s4fw.proxy.head import Head
 from s4fw.proxy.settings import Settings
 from s4fw.proxy.upstream import Upstream
 
 log = logging.getLogger(__name__)
+
+_BODY_BYTES_OUT = COUNTER_INDEX["body_bytes_out"]
+_ERRORS = COUNTER_INDEX["upstream_errors"]
+_INTERNAL_ERRORS = COUNTER_INDEX["internal_errors"]
+_RETRIES = COUNTER_INDEX["upstream_retries"]
 
 # What is done with the answer's bytes.
 WHOLE, CHUNKED, UNTIL_CLOSE, DRAINED = range(4)
@@ -88,8 +95,8 @@ class House(Protocol):
     def drained(self, forward: Forward) -> None:
         """That answer is over."""
 
-    def count(self, name: str, amount: int = 1) -> None:
-        """Add to a counter by its name."""
+    def count(self, index: int, amount: int = 1) -> None:
+        """Add to a counter by its index."""
 
     def passed(self, count: int) -> None:
         """Count one chunk of a stream."""
@@ -103,6 +110,7 @@ class Forward:
         "_connector",
         "_has_begun",
         "_has_retried",
+        "_head",
         "_house",
         "_is_event_stream",
         "_is_over",
@@ -126,8 +134,10 @@ class Forward:
         connector: Connector,
         pipeline: Pipeline,
         settings: Settings,
+        head: Head,
         x: Exchange,
     ) -> None:
+        self._head = head
         self._house = house
         self._caller: Caller | None = caller
         self._connector = connector
@@ -171,7 +181,7 @@ class Forward:
                 self.unreachable()
                 return
             self._has_retried = True
-            self._house.count("upstream_retries")
+            self._house.count(_RETRIES)
             self._connector.request(self, fresh=True)
         except Exception as fault:
             self.broken(fault)
@@ -180,7 +190,7 @@ class Forward:
         x = self.x
         request = x.request
         pieces = request.pieces if request.pieces is not None else (request.body,)
-        head = headers.upstream_head(x, self._connector.origin, sum(map(len, pieces)))
+        head = headers.upstream_head(x, self._head, self._connector.origin, sum(map(len, pieces)))
         self._pipeline.sent(x)
         if not upstream.send(self, (head, *pieces)):
             return False
@@ -229,7 +239,7 @@ class Forward:
     def broken(self, fault: Exception) -> None:
         """A fault of our own: the exchange ends, charged if anything was sent.  Raises nothing."""
         log.error("fault in a forward: %s at %s: %r", type(fault).__name__, place_of(fault), self)
-        self._house.count("internal_errors")
+        self._house.count(_INTERNAL_ERRORS)
         self._parts.clear()
         try:
             self._fail(INTERNAL_ERROR, Reason.LEFT_OPEN if self.x.is_sent else Reason.NOT_SENT)
@@ -265,17 +275,19 @@ class Forward:
         self._mode = CHUNKED if is_http11 else UNTIL_CLOSE
         lines = reader.lines
         if reader.is_stream:
-            lines.append(b"x-accel-buffering: no\r\n")  # a proxy in front must not collect it
-            if not any(lines[at].lower() == b"cache-control" for at in range(0, len(lines) - 1, 4)):
-                lines.append(b"cache-control: no-cache\r\n")
-        lines.append(self._caller.connection_line if is_http11 else b"connection: close\r\n")
-        lines.append(b"transfer-encoding: chunked\r\n\r\n" if is_http11 else b"\r\n")
-        self._unsent_head = self._answer_head(lines)
+            lines += b"x-accel-buffering: no\r\n"  # a proxy in front must not collect it
+            if b"\r\ncache-control:" not in b"\r\n" + lines.lower():
+                lines += b"cache-control: no-cache\r\n"
+        if is_http11:
+            end = self._caller.connection_line + b"transfer-encoding: chunked\r\n\r\n"
+        else:
+            end = b"connection: close\r\n\r\n"
+        self._unsent_head = self._answer_head(lines, end)
 
-    def _answer_head(self, lines: list[bytes]) -> bytes:
+    def _answer_head(self, lines: bytes, *end: bytes) -> bytes:
         x = self.x
-        told = headers.decision(x) + headers.governed(x, x.quote_nusd)
-        return b"".join((headers.status_line(x.status), told, *lines))
+        told = headers.decision(x), headers.governed(x, x.quote_nusd)
+        return b"".join((headers.status_line(x.status), *told, lines, *end))
 
     def _relay(self, chunk: bytes, reader: AnswerReader) -> None:
         chunk = self._pipeline.feed(self.x, chunk)
@@ -349,21 +361,18 @@ class Forward:
         else:
             self._connector.discard(upstream)
 
-    def _answer_whole(self, lines: list[bytes]) -> None:
+    def _answer_whole(self, lines: bytes) -> None:
         caller = self._caller
         if caller is None:
             return
         body = b"".join(self._parts)
         self._parts.clear()
-        lines.append(caller.connection_line)
         if self.x.status in (204, 304):  # these have no body and no length (RFC 9110 8.6)
-            body = b""
-            lines.append(b"\r\n")
+            body, end = b"", b"\r\n"
         else:
-            lines.append(b"content-length: %d\r\n\r\n" % len(body))
-        lines.append(body)
-        self._house.count("body_bytes_out", len(body))
-        caller.write(self._answer_head(lines))
+            end = b"content-length: %d\r\n\r\n" % len(body)
+        self._house.count(_BODY_BYTES_OUT, len(body))
+        caller.write(self._answer_head(lines, caller.connection_line, end, body))
         caller.answered(must_close=False)
 
     def _close_stream(self, end: bytes) -> None:
@@ -435,14 +444,14 @@ class Forward:
         if self._is_over:
             return
         if code is not INTERNAL_ERROR:
-            self._house.count("upstream_errors")
+            self._house.count(_ERRORS)
         self._abandon(reason)
         caller, x = self._caller, self.x
         if caller is None:
             return
         if self._mode == WHOLE or self._unsent_head:
             block = Block(code, _SENTENCES[code])
-            caller.write(answers.refusal(x, block, caller.connection_line))
+            caller.write(refusals.refusal(x, block, caller.connection_line))
             caller.answered(must_close=False)
         else:
             self._break_stream(caller, code)

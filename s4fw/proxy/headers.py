@@ -11,6 +11,7 @@ import re
 from http import HTTPStatus
 
 from s4fw.core.exchange import Exchange
+from s4fw.proxy.head import Head
 from s4fw.proxy.origin import Origin
 from s4fw.units import usd_9
 
@@ -50,8 +51,19 @@ def status_line(status: int) -> bytes:
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def upstream_head(x: Exchange, origin: Origin, body_bytes: int) -> bytes:
-    """The head of the request to the upstream."""
+def upstream_head(x: Exchange, head: Head, origin: Origin, body_bytes: int) -> bytes:
+    """The head of the request to the upstream; made once for heads that repeat."""
+    is_anonymous = x.caller is None
+    made = head.forwarded
+    if made is None or made[0] is not origin or made[1] is not is_anonymous:
+        made = head.forwarded = (origin, is_anonymous, _request_lines(x, origin))
+    if x.request.method == b"GET":
+        return made[2] + _CRLF
+    return b"%bcontent-length: %d\r\n\r\n" % (made[2], body_bytes)
+
+
+def _request_lines(x: Exchange, origin: Origin) -> bytes:
+    """The request line and all fields but the length."""
     request = x.request
     headers = request.headers
     query = _query(x)
@@ -79,7 +91,6 @@ def upstream_head(x: Exchange, origin: Origin, body_bytes: int) -> bytes:
         for name in _CALLERS_OWN:
             if name in headers and headers[name].isascii():
                 lines += (name, _COLON, headers[name], _CRLF)
-    lines.append(b"content-length: %d\r\n\r\n" % body_bytes if request.method != b"GET" else _CRLF)
     return b"".join(lines)
 
 

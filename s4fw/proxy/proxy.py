@@ -11,7 +11,7 @@ from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
 from s4fw.core.reason import Reason
 from s4fw.core.verdict import Block
-from s4fw.errors import INVALID_API_KEY, Source
+from s4fw.errors import Source
 from s4fw.proxy.connector import Connector
 from s4fw.proxy.deadlines import Wheel
 from s4fw.proxy.downstream import Downstream
@@ -22,6 +22,9 @@ from s4fw.proxy.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_BLOCKED_POLICY = COUNTER_INDEX["blocked_policy"]
+_CONNECTIONS = COUNTER_INDEX["connections"]
+_INVALID = COUNTER_INDEX["invalid"]
 _IN_FLIGHT = COUNTER_INDEX["in_flight"]
 _OPEN_CONNECTIONS = COUNTER_INDEX["open_connections"]
 _STREAM_CHUNKS = COUNTER_INDEX["stream_chunks"]
@@ -125,7 +128,7 @@ class Proxy:
     def accepted(self, connection: Downstream) -> bool:
         """Note a new connection; False when there are too many."""
         self._connections.add(connection)
-        self.count("connections")
+        self.count(_CONNECTIONS)
         self._counters[_OPEN_CONNECTIONS] = len(self._connections)
         return len(self._connections) <= self.settings.connections_max
 
@@ -154,16 +157,14 @@ class Proxy:
 
     def refused(self, block: Block) -> None:
         """Count a refusal before there was an exchange; later ones are counted at finish."""
-        if block.code is INVALID_API_KEY:
-            self.count("unauthorized")
-        elif block.code.source is Source.DOWNSTREAM:
-            self.count("invalid")
+        if block.code.source is Source.DOWNSTREAM:
+            self.count(_INVALID)
         elif block.code.source is Source.POLICY:
-            self.count("blocked_policy")
+            self.count(_BLOCKED_POLICY)
 
-    def count(self, name: str, amount: int = 1) -> None:
+    def count(self, index: int, amount: int = 1) -> None:
         """Add to a counter."""
-        self._counters[COUNTER_INDEX[name]] += amount
+        self._counters[index] += amount
 
     def passed(self, count: int) -> None:
         """Count one chunk of a stream, of so many bytes."""

@@ -14,8 +14,8 @@ import select
 from collections.abc import Sequence
 from typing import Protocol, cast
 
+from s4fw.proxy.answer import AnswerReader
 from s4fw.proxy.deadlines import Timed, Wheel
-from s4fw.proxy.http1 import AnswerReader
 
 _PIECES_MAX = 64  # of one writev; far below IOV_MAX (1024)
 

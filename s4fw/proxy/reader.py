@@ -1,0 +1,128 @@
+"""Reads the requests of one connection out of its bytes: heads, then bodies.  No I/O here.
+
+Most connections send the same head again and again, but for its Content-Length.  So the last head
+is kept together with the bytes before and after the digits of that length: when they stand there
+again, around other digits of the same kind, the head has the same meaning and is not parsed again.
+"""
+
+from __future__ import annotations
+
+from s4fw.proxy.chunked import ChunkedBody
+from s4fw.proxy.head import HEAD_END, LENGTH, Head, PartialHead, read_head
+from s4fw.proxy.settings import Settings
+
+_LENGTH_NAME = b"\r\ncontent-length: "
+
+
+class RequestReader:
+    """The request being read: `head` once it is there, `body` once that is complete."""
+
+    __slots__ = ("_after", "_before", "_chunked", "_left", "_partial", "_parts", "body", "head")
+
+    def __init__(self) -> None:
+        self.head: Head | None = None
+        self.body: bytes | bytearray | None = None
+        self._partial: PartialHead | None = None
+        self._parts: bytearray | None = None
+        self._chunked: ChunkedBody | None = None
+        self._left = 0  # bytes of a body of known length still to come
+        self._before = b""  # of the last head, what stood around the digits of its length
+        self._after = b""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of a next head has arrived."""
+        return self._partial is None
+
+    def read_head(self, data: bytes, last: Head | None, settings: Settings) -> bytes:
+        """Take bytes of a head; sets `head` when it is whole.  Returns what follows it.
+
+        `last` is the head of the request before on this connection.  Raises Refusal.
+        """
+        if self._partial is None:
+            if self._before and last is not None and data.startswith(self._before):
+                rest = self._read_same(data, last)
+                if rest is not None:
+                    return rest
+            end = data.find(HEAD_END)
+            if end >= 0 and data[0] != 13:
+                end += len(HEAD_END)
+                self._take(data[:end], settings)
+                return data[end:]
+            self._partial = PartialHead()
+        whole = self._partial.feed(data, settings)
+        if whole is None:
+            if not self._partial:
+                self._partial = None
+            return b""
+        self._partial = None
+        self._take(whole[0], settings)
+        return whole[1]
+
+    def _take(self, block: bytes, settings: Settings) -> None:
+        head = self.head = read_head(block, settings)
+        self._before = b""
+        if head.content_length and not head.expects_continue:
+            # In a head that was accepted it stands once.  A field whose *value* held these bytes
+            # would need a CR LF in it, which was refused.
+            at = block.lower().find(_LENGTH_NAME)
+            if at >= 0:
+                at += len(_LENGTH_NAME)
+                end = block.index(b"\r\n", at)
+                if block[at:end] == b"%d" % head.content_length:
+                    self._before, self._after = block[:at], block[end:]
+
+    def _read_same(self, data: bytes, last: Head) -> bytes | None:
+        """The head of last time around another length; None when it is not."""
+        at = len(self._before)
+        end = data.find(b"\r", at, at + 20)
+        if end < 0 or not data.startswith(self._after, end):
+            return None
+        digits = data[at:end]
+        if LENGTH.fullmatch(digits) is None:
+            return None
+        last.content_length = int(digits)
+        self.head = last
+        return data[end + len(self._after) :]
+
+    def begin_body(self, settings: Settings) -> None:
+        """The head was found good: its body follows."""
+        head = self.head
+        assert head is not None
+        self._left = head.content_length
+        if head.is_chunked:
+            self._chunked = ChunkedBody(settings.body_bytes_max)
+        elif not self._left:
+            self.body = b""
+
+    def read_body(self, data: bytes) -> bytes:
+        """Take bytes of the body; sets `body` when it is whole.  Returns the rest.
+
+        Raises Refusal.
+        """
+        chunked = self._chunked
+        if chunked is not None:
+            chunked.feed(data)
+            if chunked.is_complete:
+                self.body = chunked.body
+            return chunked.rest
+        left = self._left
+        parts = self._parts
+        if parts is None and len(data) >= left:  # the usual case: all in one read
+            self.body = data if len(data) == left else data[:left]
+            return data[left:]
+        if parts is None:
+            parts = self._parts = bytearray()
+        taken = min(left, len(data))
+        parts += memoryview(data)[:taken]
+        self._left = left - taken
+        if not self._left:
+            self.body = parts
+        return data[taken:]
+
+    def next(self) -> None:
+        """Forget the request; the next one may come."""
+        self.head = None
+        self.body = None
+        self._parts = None
+        self._chunked = None
