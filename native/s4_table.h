@@ -3,10 +3,10 @@
  *
  * Theory of operation
  * -------------------
- * One file is mapped by every process.  It holds money: cells (one per budget, window and scope) and
- * leases (one per running exchange).  Everything that moves money is one operation under one lock:
+ * One file is mapped by every process.  It holds money: cells (one per budget, window and scope)
+ * and leases (one per running exchange).  What moves money is one operation under one lock:
  *
- *     lock - look - write the redo record - valid := 1 - apply it word by word - valid := 0 - unlock
+ *     lock, look, write the redo record, valid := 1, apply it word by word, valid := 0, unlock
  *
  * The lock is a process-shared robust mutex: when its owner dies the kernel hands it on with
  * EOWNERDEAD, and the next owner applies the redo record if it is valid.  The record holds new
@@ -26,11 +26,11 @@
  * Why the orderings suffice, also on ARM.  (1) Death.  SIGKILL stops a thread between two
  * instructions: what it stored is a prefix of its program order, and the kernel's hand-over of the
  * lock word (atomic, ordered) publishes all of that prefix to the next owner.  So the commit point
- * only needs program order: record, valid := 1, words, valid := 0, kept by release stores and fences.
- * (2) Readers without the lock.  A sequence lock: `seq` is odd while words are applied; the writer
- * has a release fence after making it odd and a release store to make it even; the reader acquires
- * it, reads, has an acquire fence, and reads it again.  (3) A row or value published by linking it:
- * its bytes precede the same release fence, the reader acquires the head or the bucket.
+ * only needs program order: record, valid := 1, words, valid := 0, kept by release stores and
+ * fences. (2) Readers without the lock.  A sequence lock: `seq` is odd while words are applied; the
+ * writer has a release fence after making it odd and a release store to make it even; the reader
+ * acquires it, reads, has an acquire fence, and reads it again.  (3) A row or value published by
+ * linking it: its bytes precede the same release fence, the reader acquires the head or the bucket.
  *
  * What may be stale: slot words and counters (shown to people), `touched` (closes idle cells a few
  * milliseconds late).  Money never.  If a process is stopped inside its ~50 ns section the others
@@ -63,7 +63,7 @@
 #define S4_REDO_WORDS 64 /* the largest operation, a settle over 8 cells, needs 46 */
 #define S4_ROOT_BYTES 4096
 
-/* Every word that a redo record may name: 8 bytes, aligned, lock-free, so a store is all or nothing. */
+/* Every word that a redo record may name: 8 aligned bytes, so a store is all or nothing. */
 typedef _Atomic int64_t s4_word;
 _Static_assert(sizeof(s4_word) == 8 && ATOMIC_LLONG_LOCK_FREE == 2, "words are single stores");
 
@@ -225,14 +225,14 @@ struct s4_table {
 
 /* -- words ------------------------------------------------------------------------------------- */
 
-/* Relaxed: under the lock nothing else is needed, and the release fence of `apply` orders the rest. */
+/* Relaxed: the lock orders its holders, and the release fence of `apply` orders the readers. */
 static inline int64_t s4_get(const s4_word *word) {
     return atomic_load_explicit((s4_word *)word, memory_order_relaxed);
 }
 static inline void s4_put(s4_word *word, int64_t value) {
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
-/* Acquire and release: for words that publish others (ring heads and tails, buckets, heartbeats). */
+/* Acquire and release: for words that publish others (ring heads and tails, buckets). */
 static inline int64_t s4_get_acquire(const s4_word *word) {
     return atomic_load_explicit((s4_word *)word, memory_order_acquire);
 }
@@ -266,7 +266,7 @@ static inline void s4_redo_set(s4_table *t, s4_word *word, int64_t value) {
 }
 void s4_redo_commit(s4_table *t);
 
-/* s4_table_file.c: the path of the open file itself, so that a renamed or replaced file is no other. */
+/* s4_table_file.c: opens the very same file once more, also when its name is another's by now. */
 int s4_reopen(const s4_table *t);
 /* s4_table_slots.c: an open-file-description lock on one byte. */
 int s4_file_lock(int fd, short type, int64_t at, int is_waiting);
@@ -288,7 +288,7 @@ void s4_resolve(s4_table *t, uint32_t slot, s4_lease *lease, int64_t actual, int
 /* s4_table_journal.c: puts a copy of `source` behind the head of a ring and the new head into the
  * redo record; NULL when it is full: the record then counts the gap. */
 s4_row *s4_row_stage(s4_table *t, uint32_t slot, const s4_row *source);
-/* s4_table_check.c: walks every list; a sentence into `problem` and S4_DAMAGED where one is broken. */
+/* s4_table_check.c: walks every list; S4_DAMAGED and a sentence where one is broken. */
 int s4_check(const s4_table *t, char *problem);
 
 static inline s4_lease *s4_lease_at(const s4_table *t, uint32_t slot, uint32_t index) {

@@ -1,12 +1,12 @@
 /*
  * The counter table: what a process may ask of it.  This file is the contract and, read as it is,
- * the declaration of the Python binding (s4fw/ledger/table.py), so the two cannot drift apart: plain
- * declarations only, no directives but numeric constants.  Layout and theory: s4_table.h.
+ * the declaration of the Python binding (s4fw/ledger/table.py), so the two cannot drift apart:
+ * plain declarations only, no directives but numeric constants.  Layout and theory: s4_table.h.
  *
  * Who may call.  "Any" is every process that attached (or was forked by one that did); "owner" is
  * the process that joined a slot, for its own slot; "master" is the one process that holds the
- * master lock; "steward" is the one process that drains the rings.  Within a process one thread at a
- * time: the handle holds the out-areas of the last call.
+ * master lock; "steward" is the one process that drains the rings.  Within a process one thread at
+ * a time: the handle holds the out-areas of the last call.
  *
  * Cost.  Hot calls allocate nothing and make no system call unless the lock is contended; "locked"
  * means that the one lock is held for the length given.
@@ -55,8 +55,8 @@
 /* A handle: one mapping of one table in one process. */
 typedef struct s4_table s4_table;
 
-/* What a reserve names: cells with the generation seen at claim, and the value ids of who pays (they
- * go to the lease, so that a journal row written after its owner died is complete). */
+/* What a reserve names: cells with the generation seen at claim, and the value ids of who pays
+ * (they go to the lease, so that a journal row written after its owner died is complete). */
 typedef struct {
     uint32_t n;
     uint32_t epoch;
@@ -160,7 +160,8 @@ typedef struct {
 
 /* Master.  Makes the file whole under a temporary name, syncs it and links it to `path`.  `leases`
  * and `rows` are rounded up to powers of two.  S4_OK; S4_TAKEN when `path` exists; S4_INVALID;
- * S4_SYSTEM (no space, no permission).  `problem` has room for S4_PROBLEM_BYTES; it gets a sentence. */
+ * S4_SYSTEM (no space, no permission).  `problem` has room for S4_PROBLEM_BYTES; it gets a
+ * sentence. */
 int s4_table_create(const char *path, uint32_t slots, uint32_t cells, uint32_t leases,
                     uint32_t values, uint32_t rows, char *problem);
 
@@ -177,14 +178,14 @@ void s4_table_sizes(const s4_table *t, s4_sizes *out);
 
 /* Master, before it forks.  1: nobody else is attached; the redo record was applied, the lock is
  * new, the structure was walked and is sound.  0: another process is attached (its children count);
- * nothing was changed, the robust lock goes on.  S4_DAMAGED: the structure is broken, `problem` says
- * where.  S4_SYSTEM. */
+ * nothing was changed, the robust lock goes on.  S4_DAMAGED: the structure is broken, `problem`
+ * says where.  S4_SYSTEM. */
 int s4_table_reset_if_alone(s4_table *t, char *problem);
 
 /* -- slots ------------------------------------------------------------------------------------- */
 
-/* The process that will own the slot, after fork.  Takes the slot's file lock on a description of its
- * own, so that the kernel drops it at death.  S4_OK; S4_TAKEN; S4_INVALID; S4_SYSTEM. */
+/* The process that will own the slot, after fork.  Takes the slot's file lock on a description of
+ * its own, so that the kernel drops it at death.  S4_OK; S4_TAKEN; S4_INVALID; S4_SYSTEM. */
 int s4_table_join(s4_table *t, uint32_t slot, int64_t kind);
 
 /* Owner.  Leaves the slot; with leases open it then counts as dead and is recovered. */
@@ -214,13 +215,14 @@ uint64_t *s4_table_counters(s4_table *t, uint32_t slot);
 
 /* -- values ------------------------------------------------------------------------------------ */
 
-/* Any.  The id of a value, >= 1, making it where it is new (then locked, ~0.5 us).  Where the area is
- * full, or the dimension has `most` values (0: any number): the id of `other` for the dimensions of
- * an attribution, S4_FULL for the rest.  S4_BUSY; S4_INVALID. */
+/* Any.  The id of a value, >= 1, making it where it is new (then locked, ~0.5 us).  Where the area
+ * is full, or the dimension has `most` values (0: any number): the id of `other` for the dimensions
+ * of an attribution, S4_FULL for the rest.  S4_BUSY; S4_INVALID. */
 int64_t s4_table_intern(s4_table *t, uint32_t dimension, const uint8_t *value, uint32_t bytes,
                         uint32_t most);
 
-/* Any.  Copies a value to out[S4_VALUE_BYTES] and its dimension; returns its length or S4_MISSING. */
+/* Any.  Copies a value to out[S4_VALUE_BYTES] and its dimension; returns its length or
+ * S4_MISSING. */
 int s4_table_value(s4_table *t, uint32_t id, uint32_t *dimension, uint8_t *out);
 
 /* -- cells ------------------------------------------------------------------------------------- */
@@ -232,16 +234,18 @@ int64_t s4_table_claim(s4_table *t, uint32_t budget, uint32_t kind, int64_t star
                        const uint32_t *ids, uint32_t n, int64_t limit, int64_t stated,
                        uint32_t *generation);
 
-/* Master.  New limits of a cell; locked.  A limit below `used` is legal.  S4_OK; S4_STALE; S4_BUSY. */
+/* Master.  New limits of a cell; locked.  A limit below `used` is legal.  S4_OK; S4_STALE;
+ * S4_BUSY. */
 int s4_table_set_limit(s4_table *t, uint32_t cell, uint32_t generation, int64_t limit,
                        int64_t stated);
 
-/* Steward.  Ends a cell whose window is over or which idled; locked.  S4_OK; S4_STALE (it is another
- * one by now); S4_IN_USE (a lease names it); S4_BUSY. */
+/* Steward.  Ends a cell whose window is over or which idled; locked.  S4_OK; S4_STALE (it is
+ * another one by now); S4_IN_USE (a lease names it); S4_BUSY. */
 int s4_table_close_cell(s4_table *t, uint32_t cell, uint32_t generation);
 
 /* Any.  Copies open cells from *cursor on, each as of one instant, without the lock unless a writer
- * died in its middle; returns how many (< room: that was the end) and moves the cursor.  S4_BUSY. */
+ * died in its middle; returns how many (< room: that was the end) and moves the cursor. 
+ * S4_BUSY. */
 int s4_table_cells(s4_table *t, uint32_t *cursor, s4_cell_info *out, uint32_t room);
 
 /* -- leases ------------------------------------------------------------------------------------ */
@@ -265,7 +269,7 @@ int s4_table_sent(s4_table *t, int64_t lease);
 
 /* Owner, hot, locked ~50 ns.  Resolves the lease with what was charged (a negative amount is taken
  * as "unknown": the whole reservation, accrued) and publishes the staging row with it.  S4_OK;
- * S4_ALREADY; S4_BUSY after S4_LOCK_SLOW_MS: nothing happened, call again. */
+ * S4_ALREADY; S4_BUSY after S4_LOCK_FAST_MS: nothing happened, call again later. */
 int s4_table_settle(s4_table *t, int64_t lease, int64_t actual, int is_accrued);
 
 /* Owner, hot, locked.  Gives the reservation back: only when provably nothing was charged. */
@@ -281,12 +285,12 @@ int s4_table_correct(s4_table *t, uint32_t cell, uint32_t generation, int64_t de
  * and blank it. */
 s4_row *s4_table_staging(s4_table *t);
 
-/* Owner, no lock.  Publishes the staging row of something that moved no money.  S4_OK; S4_RING_FULL:
- * the row was dropped and counted. */
+/* Owner, no lock.  Publishes the staging row of something that moved no money.  S4_OK;
+ * S4_RING_FULL: the row was dropped and counted. */
 int s4_table_publish(s4_table *t);
 
-/* Steward.  Copies published rows of a slot from `tail` on; returns how many.  S4_INVALID when `tail`
- * is not between the ring's own tail and head. */
+/* Steward.  Copies published rows of a slot from `tail` on; returns how many.  S4_INVALID when
+ * `tail` is not between the ring's own tail and head. */
 int s4_table_drain(s4_table *t, uint32_t slot, int64_t tail, s4_row *out, uint32_t room);
 
 /* Steward.  Frees the rows before `tail` for reuse: they are safe elsewhere.  S4_INVALID. */
@@ -294,8 +298,8 @@ int s4_table_advance_tail(s4_table *t, uint32_t slot, int64_t tail);
 
 /* -- freeze ------------------------------------------------------------------------------------ */
 
-/* Any, locked.  Stops all spending (budget 0) or that of one budget, in all workers at once; kept in
- * the file.  When the list of budgets is full everything is frozen.  S4_OK; S4_BUSY. */
+/* Any, locked.  Stops all spending (budget 0) or that of one budget, in all workers at once; kept
+ * in the file.  When the list of budgets is full everything is frozen.  S4_OK; S4_BUSY. */
 int s4_table_freeze(s4_table *t, uint32_t budget);
 int s4_table_release(s4_table *t, uint32_t budget);
 
@@ -310,13 +314,14 @@ int s4_table_frozen(s4_table *t, uint32_t *out);
 int s4_table_recover(s4_table *t, uint32_t slot, int64_t at_ns, uint8_t reason, s4_recovered *out);
 
 /* Steward, locked for the whole call (~1 us per open lease of the table).  Compares the cells
- * [start, start + n) with the leases; n at most 1024.  How many mismatches were written; S4_BUSY. */
+ * [start, start + n) with the leases; n at most 1024.  How many mismatches were written;
+ * S4_BUSY. */
 int s4_table_audit(s4_table *t, uint32_t start, uint32_t n, s4_mismatch *out, uint32_t room);
 
 /* -- words the master publishes ---------------------------------------------------------------- */
 
-/* Master.  The accepted clock: wall clock minus CLOCK_BOOTTIME, and the start of each current window.
- * Plain words, each right on its own. */
+/* Master.  The accepted clock: wall clock minus CLOCK_BOOTTIME, and the start of each current
+ * window. Plain words, each right on its own. */
 void s4_table_publish_clock(s4_table *t, int64_t offset_ns, const int64_t *starts);
 void s4_table_clock(s4_table *t, int64_t *offset_ns, int64_t *starts);
 

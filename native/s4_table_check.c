@@ -72,7 +72,8 @@ static int check_values(const s4_table *t, char *problem) {
         return broken(problem, "count of values", fresh);
     for (uint32_t bucket = 0; bucket <= t->value_mask; bucket++) {
         for (int64_t id = s4_get(&t->value_buckets[bucket]); id; seen++) {
-            if (id < 1 || id > fresh || seen >= fresh) return broken(problem, "value chain", bucket);
+            if (id < 1 || id > fresh || seen >= fresh)
+                return broken(problem, "value chain", bucket);
             const s4_value *value = &t->values[id - 1];
             if (value->bytes < 1 || value->bytes > S4_VALUE_BYTES ||
                 value->dimension >= S4_DIMENSIONS || s4_get(&value->state) != S4_VALUE_LIVE)

@@ -1,5 +1,5 @@
 /*
- * The file of the table: made whole, attached by anyone, its lock made anew by a master that is alone.
+ * The file of the table: made whole, attached by anyone, its lock made anew when one is alone.
  *
  * "Alone" is known by a lock on byte 0: each attach holds it shared, on a file description that its
  * forked children share, and the master tries to have it exclusively.  So an orphan of a former
@@ -131,7 +131,8 @@ static int fill(int fd, s4_static *fixed) {
 static void sync_folder(const char *path) {
     char folder[4096];
     const char *slash = strrchr(path, '/');
-    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+    int length = slash ? (int)(slash - path) + 1 : 1;
+    snprintf(folder, sizeof folder, "%.*s", length, slash ? path : ".");
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return;
     fsync(fd);
@@ -287,7 +288,7 @@ int s4_table_reset_if_alone(s4_table *t, char *problem) {
         return S4_SYSTEM;
     }
     int code = S4_OK;
-    /* Children of our own share our description: they do not count there, so they are asked here. */
+    /* Children of our own share our description and do not count there: ask their slots. */
     for (uint32_t slot = 0; slot < t->sizes.slots; slot++) {
         if (!s4_slot_is_live(t, slot)) continue;
         s4_file_lock(t->fd, F_RDLCK, 0, 1);

@@ -3,8 +3,8 @@
  *
  * A row with money is copied behind the head and published by the redo record that moves the money,
  * so it is there if and only if the money is.  A row without money is published by one store.  When
- * the ring is full rows are dropped and counted; the next row with money that finds room is preceded
- * by a gap row that says how many.
+ * the ring is full rows are dropped and counted; the next row with money that finds room is
+ * preceded by a gap row that says how many.
  */
 #include "s4_table.h"
 

@@ -210,7 +210,7 @@ void s4_resolve(s4_table *t, uint32_t slot, s4_lease *lease, int64_t actual, int
 static int resolve_own(s4_table *t, int64_t handle, int64_t actual, int is_accrued, uint8_t kind) {
     s4_lease *lease = find_open(t, handle);
     if (!lease) return S4_ALREADY;
-    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    int code = s4_lock(t, S4_LOCK_FAST_MS); /* the caller keeps it and tries again: see the API */
     if (code) return code;
     if (actual < 0) { /* unknown: err toward spent */
         actual = lease->amount;

@@ -5,8 +5,8 @@
 
 #include <errno.h>
 
-/* Before it sleeps a waiter tries for about 2 us: 40 sections of ~50 ns.  A holder that needs longer
- * has lost its processor. */
+/* Before it sleeps a waiter tries for about 2 us: 40 sections of ~50 ns.  A holder that needs
+ * longer has lost its processor. */
 #define SPINS 100
 
 static inline void pause_briefly(void) {
@@ -30,7 +30,8 @@ int s4_lock_init(s4_table *t) {
     return failed ? S4_SYSTEM : S4_OK;
 }
 
-/* Whether every word of the record lies in the table: a record that does not must never be applied. */
+/* Whether every word of the record lies in the table: a record that does not must never be
+ * applied. */
 int s4_redo_is_sound(const s4_table *t) {
     int64_t n = s4_get(&t->root->redo_n);
     if (n < 0 || n > S4_REDO_WORDS) return 0;
@@ -44,8 +45,9 @@ int s4_redo_is_sound(const s4_table *t) {
 }
 
 /*
- * Applies a valid record.  Also called by the next owner of the lock, with the owner dead anywhere in
- * here: every store below is of an absolute value, so from the top again is right from any point.
+ * Applies a valid record.  Also called by the next owner of the lock, with the owner dead anywhere
+ * in here: every store below is of an absolute value, so from the top again is right from any
+ * point.
  */
 void s4_redo_apply(s4_table *t) {
     s4_root *root = t->root;

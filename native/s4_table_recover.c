@@ -10,7 +10,8 @@
 
 #define AUDIT_CELLS_MAX 1024
 
-/* One lease: a whole operation of its own, so that a death between two of them is no death at all. */
+/* One lease: a whole operation of its own, so that a death between two of them is no death at
+ * all. */
 static int recover_lease(s4_table *t, uint32_t slot, s4_lease *lease, const s4_row *source,
                          uint8_t reason, s4_recovered *out) {
     int code = s4_lock(t, S4_LOCK_SLOW_MS);
@@ -39,7 +40,8 @@ int s4_table_recover(s4_table *t, uint32_t slot, int64_t at_ns, uint8_t reason, 
     int code = S4_OK;
     if (s4_file_lock(fd, F_WRLCK, s4_slot_byte(t, slot), 0))
         code = errno == EAGAIN || errno == EACCES ? S4_TAKEN : S4_SYSTEM;
-    /* The dead one may have died with a committed record that opens a lease: repaired by the lock. */
+    /* The dead one may have died with a committed record that opens a lease: repaired by the
+     * lock. */
     if (code == S4_OK && (code = s4_lock(t, S4_LOCK_SLOW_MS)) == S4_OK) s4_unlock(t);
     s4_row source = {.at_ns = at_ns, .kind = S4_ROW_RECOVER, .reason = 1 /* not sent */};
     for (int64_t i = 0; code == S4_OK && i < s4_get(&t->slots[slot].lease_fresh); i++) {

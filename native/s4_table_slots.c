@@ -2,7 +2,8 @@
  * Slots: who owns one, and whether the owner lives.
  *
  * A live owner holds an open-file-description lock on the first byte of its slot.  The kernel drops
- * it when the last descriptor of that description closes, which death does; pids are for people only.
+ * it when the last descriptor of that description closes, which death does; pids are for people
+ * only.
  */
 #include "s4_table.h"
 
@@ -18,7 +19,8 @@ int s4_file_lock(int fd, short type, int64_t at, int is_waiting) {
     return result;
 }
 
-/* Asked through the attached descriptor, which never holds a slot's byte: so it sees our own, too. */
+/* Asked through the attached descriptor, which never holds a slot's byte: so it sees our own,
+ * too. */
 int s4_slot_is_live(const s4_table *t, uint32_t slot) {
     struct flock lock = {
         .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = s4_slot_byte(t, slot), .l_len = 1};
@@ -92,7 +94,7 @@ int s4_table_slot_info(s4_table *t, uint32_t slot, s4_slot_info *out) {
     out->state = s4_get_acquire(&from->state);
     out->generation = s4_get_acquire(&from->generation);
     out->open = s4_get(&from->open);
-    out->tail = s4_get_acquire(&from->tail); /* before the head, so that the lag is never negative */
+    out->tail = s4_get_acquire(&from->tail); /* before the head: the lag is never negative */
     out->head = s4_get_acquire(&from->head);
     out->dropped = s4_get(&from->dropped);
     memcpy(out->counters, from->counters, sizeof out->counters);

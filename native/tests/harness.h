@@ -1,5 +1,6 @@
 /*
- * What the C tests share: checks that say where they failed, scratch tables, children, fault points.
+ * What the C tests share: checks that say where they failed, scratch tables, children, fault
+ * points.
  */
 #ifndef S4_TESTS_HARNESS_H
 #define S4_TESTS_HARNESS_H

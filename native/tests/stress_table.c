@@ -5,8 +5,9 @@
  *   stress_table [--seconds N] [--kills N] [--seed N] [--workers N] [--overruns]
  *
  * Every worker runs the whole life of leases over 1 to 8 of the shared cells, and of cells that the
- * parent keeps closing.  What the "provider" charged is added up beside the table, before the settle.
- * The parent is master and steward.  Recoverers are children too, and half of them are killed.
+ * parent keeps closing.  What the "provider" charged is added up beside the table, before the
+ * settle. The parent is master and steward.  Recoverers are children too, and half of them are
+ * killed.
  *
  * After each kill: no cell differs from its leases; used <= limit (unless overruns are on).
  * At each standstill (all killed): nothing held; charged == the journal's sum; charged >= truth >=
@@ -120,7 +121,8 @@ static _Noreturn void work(int self, uint64_t random) {
     }
 }
 
-/* -- the parent: master and steward -------------------------------------------------------------- */
+/* -- the parent: master and steward
+ * -------------------------------------------------------------- */
 
 static pid_t start(int self, uint64_t *random) {
     uint64_t state = draw(random) | 1;

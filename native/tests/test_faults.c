@@ -11,7 +11,8 @@
 #define SLOT 1
 #define DEAD 2 /* a slot whose owner died with leases open */
 
-/* -- the world before the operation ------------------------------------------------------------- */
+/* -- the world before the operation
+ * ------------------------------------------------------------- */
 
 typedef struct {
     s4_table *t;
@@ -71,7 +72,8 @@ static void take_seat(world *w) {
     s4_table_staging(w->t)->at_ns = 77;
 }
 
-/* -- the operations ------------------------------------------------------------------------------ */
+/* -- the operations
+ * ------------------------------------------------------------------------------ */
 
 static void reserve(world *w) { CHECK(s4_table_reserve(w->t, &w->set, 20, request, 1) >= 0); }
 static void settle(world *w) { CHECK_EQUAL(S4_OK, s4_table_settle(w->t, w->leases[1], 9, 0)); }
@@ -120,7 +122,8 @@ static const struct operation {
     {"intern", intern, 1},         {"recover", recover, 2},
 };
 
-/* -- what a table means ---------------------------------------------------------------------------- */
+/* -- what a table means
+ * ---------------------------------------------------------------------------- */
 
 /* Folds all that an operation may change and that must be the same in the end. */
 static uint64_t meaning(const s4_table *t) {
@@ -211,7 +214,8 @@ static int repair_and_die(world *w, int point, int nth) {
     return wait_for(child) == SIGKILL;
 }
 
-/* -- the walk ----------------------------------------------------------------------------------- */
+/* -- the walk
+ * ----------------------------------------------------------------------------------- */
 
 static long fired[S4_AT_POINTS], deaths;
 
@@ -241,8 +245,8 @@ static int is_one_of(const uint64_t expected[3], int commits, uint64_t found) {
 }
 
 /* One kill point.  `repair_nth`: also kill the first repairer at its nth word; 0: do not. */
-static int kill_at(const struct operation *operation, const uint64_t expected[3], int point, int nth,
-                   int repair_point, int repair_nth) {
+static int kill_at(const struct operation *operation, const uint64_t expected[3], int point,
+                   int nth, int repair_point, int repair_nth) {
     world w;
     snprintf(context, sizeof context, "%s killed at %s %d, repair killed at %s %d", operation->name,
              point_name(point), nth, repair_nth ? point_name(repair_point) : "nothing", repair_nth);

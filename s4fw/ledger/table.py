@@ -120,9 +120,10 @@ class Table(SlotCalls):
     def _view(self, pointer: Any, size: int, form: str) -> memoryview:
         """Shared memory as Python sees it.  Every slice of it keeps the mapping in place."""
         keeper = ffi.gc(pointer, lambda _, handle=self._t: None)
-        view = memoryview(ffi.buffer(keeper, size)).cast("B").cast(form)  # type: ignore[call-overload]
+        shared: Any = memoryview(ffi.buffer(keeper, size)).cast("B")
+        view: memoryview = shared.cast(form)
         self._views.append(view)
-        return view  # type: ignore[no-any-return]
+        return view
 
     # -- the file
 
@@ -304,7 +305,8 @@ class Table(SlotCalls):
         (-1: all of them), [1] a bit for each cell whose stated limit is now passed, [2 + i] what
         cell i has used, with this hold or at the denial, [10 + i] its stated limit.
         """
-        return lib.s4_table_reserve(self._t, cells, amount_nusd, request, price)  # type: ignore[no-any-return]
+        lease: int = lib.s4_table_reserve(self._t, cells, amount_nusd, request, price)
+        return lease
 
     def sent(self, lease: int) -> None:
         """Record that upstream bytes follow: a crash from here on charges the amount."""
@@ -313,17 +315,19 @@ class Table(SlotCalls):
     def settle(self, lease: int, actual_nusd: int, accrued: bool) -> int:
         """Resolve with what was charged and publish the row: 0, ALREADY, or BUSY (call again).
 
-        BUSY comes after two seconds, when the holder of the lock is stopped; the lease and the
-        prepared row are as before.
+        BUSY comes after 50 ms, when the holder of the lock is stopped; the lease and the prepared
+        row are as before.
         """
         try:
-            return lib.s4_table_settle(self._t, lease, actual_nusd, accrued)  # type: ignore[no-any-return]
+            code: int = lib.s4_table_settle(self._t, lease, actual_nusd, accrued)
         except OverflowError:  # beyond any money; the table saturates
-            return lib.s4_table_settle(self._t, lease, 2**63 - 1, accrued)  # type: ignore[no-any-return]
+            code = lib.s4_table_settle(self._t, lease, 2**63 - 1, accrued)
+        return code
 
     def void(self, lease: int) -> int:
         """Give the amount back and publish the row; codes as for `settle`."""
-        return lib.s4_table_void(self._t, lease)  # type: ignore[no-any-return]
+        code: int = lib.s4_table_void(self._t, lease)
+        return code
 
     def correct(self, cell: int, generation: int, delta_nusd: int) -> bool:
         """Book a later truth on one cell, with a row of its own; False when it was closed."""
