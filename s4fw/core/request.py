@@ -56,6 +56,7 @@ class Request:
         "choices",
         "headers",
         "hides_usage",
+        "may_cache_12h",
         "method",
         "model",
         "output_tokens_extra",
@@ -84,6 +85,7 @@ class Request:
         self.output_tokens_max: int | None = None  # of one choice; None: the model's own maximum
         self.output_tokens_extra = 0  # output tokens beside those, of one choice (predictions)
         self.tier: str | None = None
+        self.may_cache_12h = False  # it may write to a cache that is kept, and billed, for 12 hours
         self.runs: Sequence[Run] = ()
         self.tokens_extra = 0  # input tokens beside those of the runs (framing)
         # What is sent upstream instead of the body, where the dialect had to add something:

@@ -24,7 +24,7 @@ from s4fw.errors import (
 )
 from s4fw.ledger import journal
 from s4fw.ledger import table as t
-from s4fw.ledger.reservation import HeldReservation
+from s4fw.ledger.reservation import HeldReservation, Resolver
 from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of
 from s4fw.ledger.table import CellSet, StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, boot_ns, end_of, for_people, iso
@@ -88,17 +88,15 @@ class Budgets:
         clock: Clock,
         price_version: str,
         values_max: dict[str, int] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self._table = table
         self._clock = clock
         self._values_max = values_max or {}
         self._price = table.intern(PRICE_DIMENSION, price_version.encode())
         self.rules = rules_of(table, budgets)
+        self._resolver = resolver or Resolver(table, clock)
         self._applied: dict[Attribution, Applied] = {}
-
-    def follow_clock(self) -> None:
-        """Take over what the master published; a worker calls it with each of its beats."""
-        self._clock.follow(*self._table.clock())
 
     def value_ids(self, attribution: Attribution) -> tuple[int, ...]:
         """The interned ids of an attribution's values, 0 where it has none."""
@@ -128,7 +126,7 @@ class Budgets:
             lease = self._table.reserve(applied.cell_set, x.quote_nusd, x.id, self._price)
             if lease >= 0:
                 x.reservation = HeldReservation(
-                    self._table, self._clock, lease, x.quote_nusd, self._price
+                    self._table, self._resolver, lease, x.quote_nusd, self._price
                 )
                 self._describe(x, applied)
                 return None

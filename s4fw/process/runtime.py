@@ -12,6 +12,7 @@ from s4fw.config.schema import Config
 from s4fw.core.exchange import Offload
 from s4fw.core.pipeline import Pipeline
 from s4fw.ledger.budgets import Budgets
+from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
@@ -38,10 +39,10 @@ def built(
     rates: RateCard,
     tokens: TokenCounter,
     offload: Offload,
+    resolver: Resolver,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
-    budgets = Budgets(
-        table, config.budgets, clock, rates.version, dict(config.attribution.max_values)
-    )
+    values_max = dict(config.attribution.max_values)
+    budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver)
     pipeline = build(config, budgets, rates, tokens, offload, table.counters())
     return Runtime(config, generation, rates, budgets, pipeline)

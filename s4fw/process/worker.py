@@ -19,6 +19,7 @@ import uvloop
 from s4fw.config.schema import Config
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.reason import Reason
+from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
 from s4fw.process.exitcode import FAILED, FINE
@@ -46,6 +47,7 @@ class Worker:
         self._estate = seat.estate
         self._table = seat.estate.table
         self._clock = Clock(0)
+        self._resolver = Resolver(self._table, self._clock)
         self._follow()
         self._threads = ThreadPoolExecutor(THREADS, "s4fw-count")
         self._exit_code = FINE
@@ -74,16 +76,19 @@ class Worker:
         return self._exit_code
 
     def _built(self, config: Config, generation: int, rates: RateCard) -> Runtime:
-        tokens = self._estate.tokens
-        return built(config, generation, self._table, self._clock, rates, tokens, self._offload)
+        tokens, resolver = self._estate.tokens, self._resolver
+        return built(
+            config, generation, self._table, self._clock, rates, tokens, self._offload, resolver
+        )
 
     def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:
         """Run what is long and pure in a thread; it must not touch the table."""
         return self._loop.run_in_executor(self._threads, function)
 
     def _follow(self) -> None:
-        """With each beat: the clock as the master accepts it."""
+        """With each beat: the clock as the master accepts it, and what the lock kept waiting."""
         self._clock.follow(*self._table.clock())
+        self._resolver.retry()
 
     # -- reload -------------------------------------------------------------------------------
 
@@ -139,8 +144,12 @@ class Worker:
         """Let the last answers leave: what is settled may still lie in the socket's buffer."""
         counters = self._table.counters()
         end_s = self._loop.time() + FLUSH_S
-        # Nobody tells when the last connection has gone; only the counter shows it.
-        while counters[self._open_connections] and self._loop.time() < end_s:  # noqa: ASYNC110
+        # Nobody tells when the last connection has gone; only the counter shows it.  What the
+        # table's lock keeps waiting until the end is recovered by the master, at worst case.
+        while self._loop.time() < end_s:
+            self._resolver.retry()
+            if not counters[self._open_connections] and not self._resolver.late:
+                break
             await asyncio.sleep(0.01)
 
 

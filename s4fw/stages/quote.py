@@ -103,4 +103,6 @@ class Quote(Stage):
         tokens_out = request.choices * (min(bounds) + request.output_tokens_extra)
         x.quote_tokens_in = tokens_in
         x.quote_tokens_out = tokens_out
-        x.quote_nusd = quote_nusd(row, tokens_in, tokens_out, request.tier)
+        x.quote_nusd = quote_nusd(
+            row, tokens_in, tokens_out, request.tier, has_12h=request.may_cache_12h
+        )

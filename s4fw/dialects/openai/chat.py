@@ -37,6 +37,7 @@ METERED = frozenset(
         "audio",
         "web_search_options",
         "reasoning_effort",
+        "prompt_cache_options",
     }
 )
 
@@ -141,6 +142,7 @@ def read(request: Request) -> None:
     )
     request.output_tokens_max = max((b for b in bounds if b is not None), default=None)
     request.tier = _tier(document)
+    request.may_cache_12h = "prompt_cache_options" in document.members  # its ttl may be 12h
     _refuse_unbounded(document)
     _collect_runs(request, document)
     if request.stream:
