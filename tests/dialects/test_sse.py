@@ -1,5 +1,7 @@
 """Cutting server-sent events out of a stream of bytes."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +24,7 @@ def test_feed_any_split_keeps_bytes_and_events(
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     cutter = EventCutter()
     got: list[bytes] = []
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         got += cutter.feed(stream[start:stop])
     assert stream == b"".join(got) + cutter.rest()
     data = [data_of(event) for event in got if event.strip(b"\r\n")]
