@@ -28,7 +28,7 @@ ffi.set_source(
     # Relative to the folder of setup.py, where setuptools wants them.
     sources=sorted(str(path.relative_to(ROOT)) for path in NATIVE.glob("s4_table_*.c")),
     include_dirs=["native"],
-    depends=["native/s4_table.h", "native/s4_table_api.h"],
+    depends=["native/s4_siphash.h", "native/s4_table.h", "native/s4_table_api.h"],
     extra_compile_args=["-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror"],
 )
 

@@ -97,9 +97,10 @@ typedef struct {
     s4_word generation;
     s4_word clock_offset_ns;
     s4_word starts[S4_WINDOWS];
-    s4_word epoch;              /* raised when values are retired */
-    s4_word durable[32];        /* for what outlives the machine: checkpoints, marks */
-    uint8_t pad_published[160];
+    s4_word epoch;    /* raised by each sweep of the values: sets of cells are then built anew */
+    s4_word swept_ns; /* CLOCK_BOOTTIME of that sweep */
+    s4_word durable[32]; /* for what outlives the machine: checkpoints, marks */
+    uint8_t pad_published[152];
     /* 1024: freeze */
     s4_word frozen_all;
     s4_word frozen_n;
@@ -188,14 +189,15 @@ enum { S4_VALUE_EMPTY = 0, S4_VALUE_LIVE = 1, S4_VALUE_RETIRED = 2 };
 
 /* One interned value; its id is its index + 1. */
 typedef struct {
-    s4_word link;  /* next in its bucket, or in the free list: id */
-    s4_word state; /* S4_VALUE_* */
-    s4_word retired_ns; /* CLOCK_BOOTTIME */
+    s4_word link;       /* next in its bucket, or in the free list: id */
+    s4_word state;      /* S4_VALUE_* */
+    s4_word cells;      /* open cells that have it in their key */
+    s4_word touched_ns; /* CLOCK_BOOTTIME of the last intern or set of cells; or of retirement */
     uint32_t dimension;
     uint32_t bytes;
     uint8_t text[S4_VALUE_BYTES];
 } s4_value;
-_Static_assert(sizeof(s4_value) == 160, "a value is 160 bytes");
+_Static_assert(sizeof(s4_value) == 168, "a value is 168 bytes");
 
 _Static_assert(sizeof(s4_row) == S4_ROW_BYTES, "a row is 256 bytes");
 _Static_assert(offsetof(s4_row, values) == 40 && offsetof(s4_row, reserved) == 136, "row layout");
@@ -281,7 +283,10 @@ uint64_t s4_cell_hash(const s4_table *t, uint32_t budget, uint32_t kind, int64_t
                       const uint32_t ids[S4_IDS_MAX]);
 /* s4_table_values.c */
 uint64_t s4_siphash(const uint8_t key[16], const void *bytes, size_t n);
-int s4_value_is_live(const s4_table *t, uint32_t id);
+/* Whether an id may be used; if so it counts as used now. */
+int s4_value_touch(s4_table *t, uint32_t id);
+/* Under the lock, into the redo record: one cell more or less names these values. */
+void s4_values_count(s4_table *t, const uint32_t ids[S4_IDS_MAX], int64_t change);
 /* s4_table_leases.c: one whole operation on an open lease, under the lock. */
 void s4_resolve(s4_table *t, uint32_t slot, s4_lease *lease, int64_t actual, int is_accrued,
                 const s4_row *source);

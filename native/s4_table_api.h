@@ -146,6 +146,12 @@ typedef struct {
     int64_t accrued_nusd;
 } s4_recovered;
 
+/* What a sweep of the values did. */
+typedef struct {
+    int64_t retired;
+    int64_t emptied;
+} s4_swept;
+
 /* A cell that does not add up: the sums found in it, and those of the leases that name it. */
 typedef struct {
     uint32_t index;
@@ -221,6 +227,11 @@ uint64_t *s4_table_counters(s4_table *t, uint32_t slot);
 int64_t s4_table_intern(s4_table *t, uint32_t dimension, const uint8_t *value, uint32_t bytes,
                         uint32_t most);
 
+/* Steward.  Retires values of callers that nobody used for a whole interval, and empties records
+ * retired by the sweep before; then all sets of cells are stale.  Nothing before the interval is
+ * over (an hour; tests may take less).  Each value is an operation of its own.  S4_OK; S4_BUSY. */
+int s4_table_sweep_values(s4_table *t, int64_t interval_ns, s4_swept *out);
+
 /* Any.  Copies a value to out[S4_VALUE_BYTES] and its dimension; returns its length or
  * S4_MISSING. */
 int s4_table_value(s4_table *t, uint32_t id, uint32_t *dimension, uint8_t *out);
@@ -250,7 +261,8 @@ int s4_table_cells(s4_table *t, uint32_t *cursor, s4_cell_info *out, uint32_t ro
 
 /* -- leases ------------------------------------------------------------------------------------ */
 
-/* Any.  Fills a set; no lock.  S4_INVALID: more than 8 cells, one twice, or one out of range. */
+/* Any.  Fills a set; no lock.  S4_INVALID: more than 8 cells, one twice, or one out of range.
+ * S4_STALE: a value was retired. */
 int s4_table_cell_set(s4_table *t, s4_cell_set *set, const uint32_t *cells,
                       const uint32_t *generations, uint32_t n, const uint32_t *values);
 

@@ -68,6 +68,7 @@ static int64_t open_cell(s4_table *t, s4_word *bucket, uint32_t budget, uint32_t
     s4_redo_set(t, &cell->link, s4_get(bucket));
     s4_redo_set(t, bucket, index + 1);
     s4_redo_set(t, &t->root->cells_open, s4_get(&t->root->cells_open) + 1);
+    s4_values_count(t, ids, 1);
     s4_redo_commit(t);
     return index;
 }
@@ -76,7 +77,7 @@ static int64_t find_or_open(s4_table *t, uint32_t budget, uint32_t kind, int64_t
                             const uint32_t ids[S4_IDS_MAX], uint32_t n, int64_t limit,
                             int64_t stated) {
     for (uint32_t i = 0; i < n; i++)
-        if (!s4_value_is_live(t, ids[i])) return S4_STALE;
+        if (!s4_value_touch(t, ids[i])) return S4_STALE;
     s4_word *bucket = &t->cell_buckets[s4_cell_hash(t, budget, kind, start_s, ids)];
     int64_t at = s4_get(bucket);
     for (; at; at = s4_get(&t->cells[at - 1].link))
@@ -147,6 +148,7 @@ static int close_cell(s4_table *t, uint32_t index, uint32_t generation) {
     s4_redo_set(t, &cell->link, s4_get(&t->root->cell_free));
     s4_redo_set(t, &t->root->cell_free, (int64_t)index + 1);
     s4_redo_set(t, &t->root->cells_open, s4_get(&t->root->cells_open) - 1);
+    s4_values_count(t, cell->ids, -1);
     s4_redo_commit(t);
     return S4_OK;
 }

@@ -4,6 +4,8 @@
  */
 #include "s4_table.h"
 
+#include <stdlib.h>
+
 static int broken(char *problem, const char *what, int64_t at) {
     snprintf(problem, S4_PROBLEM_BYTES, "its %s is broken at %lld", what, (long long)at);
     return S4_DAMAGED;
@@ -66,6 +68,34 @@ static int check_slot(const s4_table *t, uint32_t slot, char *problem) {
     return S4_OK;
 }
 
+/* How many open cells name each value; NULL when there is no memory for it. */
+static int64_t *count_names(const s4_table *t) {
+    int64_t *names = calloc(t->sizes.values, sizeof *names);
+    for (int64_t i = 0; names && i < s4_get(&t->root->cell_fresh); i++) {
+        const s4_cell *cell = &t->cells[i];
+        if (!(s4_get(&cell->control) & 1)) continue;
+        for (int k = 0; k < S4_IDS_MAX && cell->ids[k]; k++) {
+            int is_seen = 0;
+            for (int j = 0; j < k; j++) is_seen |= cell->ids[j] == cell->ids[k];
+            if (!is_seen && cell->ids[k] <= t->sizes.values) names[cell->ids[k] - 1]++;
+        }
+    }
+    return names;
+}
+
+static int check_names(const s4_table *t, char *problem) {
+    int code = S4_OK;
+    int64_t *names = count_names(t);
+    for (uint32_t i = 0; names && i < t->sizes.values && code == S4_OK; i++) {
+        const s4_value *value = &t->values[i];
+        int is_live = s4_get(&value->state) == S4_VALUE_LIVE;
+        if (names[i] != (is_live ? s4_get(&value->cells) : 0))
+            code = broken(problem, "count of a value's cells", i + 1);
+    }
+    free(names);
+    return code;
+}
+
 static int check_values(const s4_table *t, char *problem) {
     int64_t fresh = s4_get(&t->root->value_fresh), seen = 0;
     if (fresh < S4_DIMENSIONS || fresh > t->sizes.values)
@@ -81,7 +111,14 @@ static int check_values(const s4_table *t, char *problem) {
             id = s4_get(&value->link);
         }
     }
-    return S4_OK;
+    int64_t listed = 0;
+    for (int64_t id = s4_get(&t->root->value_free); id; listed++) {
+        if (id < 1 || id > fresh || listed >= fresh ||
+            s4_get(&t->values[id - 1].state) != S4_VALUE_EMPTY)
+            return broken(problem, "list of free values", id);
+        id = s4_get(&t->values[id - 1].link);
+    }
+    return check_names(t, problem);
 }
 
 int s4_check(const s4_table *t, char *problem) {

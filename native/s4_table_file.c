@@ -122,6 +122,7 @@ static int fill(int fd, s4_static *fixed) {
         s4_put(bucket, d + 1);
     }
     s4_put(&t.root->value_fresh, S4_DIMENSIONS);
+    s4_put(&t.root->swept_ns, s4_now_ns(CLOCK_BOOTTIME));
     memcpy(&t.root->fixed, fixed, sizeof *fixed);
     if (code == S4_OK && msync(t.base, fixed->bytes, MS_SYNC)) code = S4_SYSTEM;
     munmap(t.base, fixed->bytes);
@@ -271,13 +272,16 @@ int s4_reopen(const s4_table *t) {
     return open(path, O_RDWR | O_CLOEXEC);
 }
 
-/* After a reboot the monotonic clock began anew: cells that were open count as touched now. */
+/* After a reboot the clocks began anew: cells and values count as touched now. */
 static void adopt_boot(s4_table *t) {
     uint8_t boot_id[16];
     read_boot_id(boot_id);
     if (memcmp(boot_id, t->root->boot_id, 16) == 0) return;
     int64_t now = s4_now_ns(CLOCK_MONOTONIC);
     for (uint32_t i = 0; i < t->sizes.cells; i++) s4_put(&t->cells[i].touched_ns, now);
+    now = s4_now_ns(CLOCK_BOOTTIME);
+    for (uint32_t i = 0; i < t->sizes.values; i++) s4_put(&t->values[i].touched_ns, now);
+    s4_put(&t->root->swept_ns, now);
     memcpy(t->root->boot_id, boot_id, 16);
 }
 

@@ -22,8 +22,11 @@ int s4_table_cell_set(s4_table *t, s4_cell_set *set, const uint32_t *cells,
         set->generation[i] = generations[i];
     }
     set->n = n;
+    /* Before the values are touched: a sweep that comes between makes the set stale. */
     set->epoch = (uint32_t)s4_get_acquire(&t->root->epoch);
     memcpy(set->values, values, sizeof set->values);
+    for (int i = 0; i < 8; i++)
+        if (values[i] && !s4_value_touch(t, values[i])) return S4_STALE;
     return S4_OK;
 }
 

@@ -3,42 +3,31 @@
  *
  * A value is looked up without the lock: its bytes are written before its record is linked into a
  * bucket, and they do not change while it is linked.
+ *
+ * Sessions come and go, so values that nobody uses are retired and their ids used again.  Nobody
+ * may still mean the old value then, and ids are remembered in other processes.  Hence the sweep,
+ * at most once an hour:
+ *
+ *   live     -> retired   no cell names it and nobody touched it since the sweep before.  Sets of
+ *                         cells touch their values when they are built and are stale after a sweep
+ *                         (the epoch), so no set that can still reserve holds it.  It leaves its
+ *                         bucket, so the same text gets another id; claim refuses the old one.
+ *   retired  -> empty     an hour later, if nobody tried it meanwhile: leases, journal rows and
+ *                         readers that met it are gone.
+ *
+ * Both are operations like all others, one for each value.
  */
 #include "s4_table.h"
 
-#define ROTATE(x, bits) ((x) << (bits) | (x) >> (64 - (bits)))
-#define SIP_ROUND                                                                 \
-    do {                                                                          \
-        v0 += v1, v1 = ROTATE(v1, 13), v1 ^= v0, v0 = ROTATE(v0, 32);             \
-        v2 += v3, v3 = ROTATE(v3, 16), v3 ^= v2;                                  \
-        v0 += v3, v3 = ROTATE(v3, 21), v3 ^= v0;                                  \
-        v2 += v1, v1 = ROTATE(v1, 17), v1 ^= v2, v2 = ROTATE(v2, 32);             \
-    } while (0)
+#include "s4_siphash.h"
 
-/* SipHash-1-3 (Aumasson, Bernstein 2012; the rounds that Rust and Python use for hash tables). */
 uint64_t s4_siphash(const uint8_t key[16], const void *bytes, size_t n) {
-    const uint8_t *at = bytes;
-    uint64_t k0, k1, word;
-    memcpy(&k0, key, 8);
-    memcpy(&k1, key + 8, 8);
-    uint64_t v0 = k0 ^ UINT64_C(0x736f6d6570736575), v1 = k1 ^ UINT64_C(0x646f72616e646f6d);
-    uint64_t v2 = k0 ^ UINT64_C(0x6c7967656e657261), v3 = k1 ^ UINT64_C(0x7465646279746573);
-    uint64_t last = (uint64_t)n << 56;
-    for (; n >= 8; n -= 8, at += 8) {
-        memcpy(&word, at, 8);
-        v3 ^= word;
-        SIP_ROUND;
-        v0 ^= word;
-    }
-    for (size_t i = 0; i < n; i++) last |= (uint64_t)at[i] << (8 * i);
-    v3 ^= last;
-    SIP_ROUND;
-    v0 ^= last;
-    v2 ^= 0xff;
-    SIP_ROUND;
-    SIP_ROUND;
-    SIP_ROUND;
-    return v0 ^ v1 ^ v2 ^ v3;
+    uint64_t words[2];
+    sip stream;
+    memcpy(words, key, sizeof words);
+    sip_begin(&stream, words);
+    sip_add(&stream, bytes, n);
+    return sip_end_64(&stream);
 }
 
 static s4_word *bucket_of(s4_table *t, uint32_t dimension, const uint8_t *text, uint32_t bytes) {
@@ -52,9 +41,20 @@ static s4_value *value_at(const s4_table *t, uint32_t id) {
     return id >= 1 && id <= t->sizes.values ? &t->values[id - 1] : NULL;
 }
 
-int s4_value_is_live(const s4_table *t, uint32_t id) {
+int s4_value_touch(s4_table *t, uint32_t id) {
     s4_value *value = value_at(t, id);
-    return value && s4_get(&value->state) == S4_VALUE_LIVE;
+    if (!value) return 0;
+    s4_put(&value->touched_ns, s4_now_ns(CLOCK_BOOTTIME));
+    return s4_get(&value->state) == S4_VALUE_LIVE;
+}
+
+void s4_values_count(s4_table *t, const uint32_t ids[S4_IDS_MAX], int64_t change) {
+    for (int i = 0; i < S4_IDS_MAX && ids[i]; i++) {
+        int is_seen = 0;
+        for (int j = 0; j < i; j++) is_seen |= ids[j] == ids[i];
+        s4_value *value = value_at(t, ids[i]);
+        if (!is_seen) s4_redo_set(t, &value->cells, s4_get(&value->cells) + change);
+    }
 }
 
 /* The id, or 0.  Acquire: a link that is seen has its record's bytes behind it. */
@@ -105,6 +105,8 @@ static int64_t add(s4_table *t, s4_word *bucket, uint32_t dimension, const uint8
     value->bytes = bytes;
     memset(value->text, 0, sizeof value->text);
     memcpy(value->text, text, bytes);
+    s4_put(&value->cells, 0);
+    s4_put(&value->touched_ns, s4_now_ns(CLOCK_BOOTTIME));
     s4_redo_set(t, &value->state, S4_VALUE_LIVE);
     s4_redo_set(t, &value->link, s4_get(bucket));
     s4_redo_set(t, bucket, id);
@@ -117,11 +119,13 @@ int64_t s4_table_intern(s4_table *t, uint32_t dimension, const uint8_t *text, ui
     if (dimension >= S4_DIMENSIONS || bytes < 1 || bytes > S4_VALUE_BYTES) return S4_INVALID;
     s4_word *bucket = bucket_of(t, dimension, text, bytes);
     int64_t id = find(t, bucket, dimension, text, bytes);
-    if (id) return id;
-    int code = s4_lock(t, S4_LOCK_FAST_MS);
-    if (code) return code;
-    id = add(t, bucket, dimension, text, bytes, most);
-    s4_unlock(t);
+    if (!id) {
+        int code = s4_lock(t, S4_LOCK_FAST_MS);
+        if (code) return code;
+        id = add(t, bucket, dimension, text, bytes, most);
+        s4_unlock(t);
+    }
+    if (id > 0) s4_value_touch(t, (uint32_t)id);
     return id;
 }
 
@@ -131,4 +135,75 @@ int s4_table_value(s4_table *t, uint32_t id, uint32_t *dimension, uint8_t *out) 
     *dimension = value->dimension;
     memcpy(out, value->text, S4_VALUE_BYTES);
     return (int)value->bytes;
+}
+
+/* -- the sweep --------------------------------------------------------------------------------- */
+
+/* Under the lock: takes an unused value out of its bucket. */
+static int retire(s4_table *t, uint32_t id, int64_t since_ns, int64_t now_ns) {
+    s4_value *value = value_at(t, id);
+    if (s4_get(&value->state) != S4_VALUE_LIVE || s4_get(&value->cells) ||
+        s4_get(&value->touched_ns) >= since_ns)
+        return 0;
+    s4_word *link = bucket_of(t, value->dimension, value->text, value->bytes);
+    while (s4_get(link) && s4_get(link) != id) link = &value_at(t, (uint32_t)s4_get(link))->link;
+    if (!s4_get(link)) return 0; /* a live value is always in its bucket */
+    s4_word *of = &t->root->values_of[value->dimension];
+    s4_redo_begin(t);
+    s4_redo_set(t, link, s4_get(&value->link)); /* its own link stays: readers may stand on it */
+    s4_redo_set(t, &value->state, S4_VALUE_RETIRED);
+    s4_redo_set(t, &value->touched_ns, now_ns);
+    s4_redo_set(t, of, s4_get(of) - 1);
+    s4_redo_commit(t);
+    return 1;
+}
+
+/* Under the lock: a value retired by an earlier sweep becomes a free record. */
+static int empty(s4_table *t, uint32_t id, int64_t since_ns) {
+    s4_value *value = value_at(t, id);
+    if (s4_get(&value->state) != S4_VALUE_RETIRED || s4_get(&value->touched_ns) > since_ns)
+        return 0;
+    s4_redo_begin(t);
+    s4_redo_set(t, &value->state, S4_VALUE_EMPTY);
+    s4_redo_set(t, &value->link, s4_get(&t->root->value_free));
+    s4_redo_set(t, &t->root->value_free, id);
+    s4_redo_commit(t);
+    return 1;
+}
+
+/* One value: a look without the lock, and only for a candidate the lock and a second look. */
+static int sweep_value(s4_table *t, uint32_t id, int64_t since_ns, int64_t now_ns,
+                       s4_swept *out) {
+    s4_value *value = value_at(t, id);
+    int64_t state = s4_get(&value->state);
+    int is_unused = state == S4_VALUE_LIVE && is_chosen_by_callers(value->dimension) &&
+                    s4_get(&value->cells) == 0 && s4_get(&value->touched_ns) < since_ns;
+    if (!is_unused && state != S4_VALUE_RETIRED) return S4_OK;
+    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    if (code) return code;
+    if (state == S4_VALUE_RETIRED)
+        out->emptied += empty(t, id, since_ns);
+    else
+        out->retired += retire(t, id, since_ns, now_ns);
+    s4_unlock(t);
+    return S4_OK;
+}
+
+int s4_table_sweep_values(s4_table *t, int64_t interval_ns, s4_swept *out) {
+    memset(out, 0, sizeof *out);
+    int64_t since_ns = s4_get(&t->root->swept_ns), now_ns = s4_now_ns(CLOCK_BOOTTIME);
+    if (now_ns - since_ns < interval_ns) return S4_OK;
+    int64_t fresh = s4_get_acquire(&t->root->value_fresh);
+    for (int64_t id = S4_DIMENSIONS + 1; id <= fresh && id <= t->sizes.values; id++) {
+        int code = sweep_value(t, (uint32_t)id, since_ns, now_ns, out);
+        if (code) return code;
+    }
+    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    if (code) return code;
+    s4_redo_begin(t);
+    s4_redo_set(t, &t->root->epoch, (s4_get(&t->root->epoch) + 1) & UINT32_MAX);
+    s4_redo_set(t, &t->root->swept_ns, now_ns);
+    s4_redo_commit(t);
+    s4_unlock(t);
+    return S4_OK;
 }

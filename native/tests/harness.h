@@ -27,6 +27,9 @@ _Noreturn void fail(const char *file, int line, const char *condition);
 _Noreturn void fail_equal(const char *file, int line, const char *what, long long expected,
                           long long actual);
 
+/* Runs one test of a program that counts them in `ran`. */
+#define RUN(test) (strcpy(context, #test), test(), ran++)
+
 /* A new table in a folder of its own, removed at exit. */
 s4_table *scratch_table(uint32_t slots, uint32_t cells, uint32_t leases, uint32_t values,
                         uint32_t rows);

@@ -54,8 +54,20 @@ static void leave_a_dead_slot(world *w) {
     CHECK_EQUAL(SIGKILL, wait_for(child));
 }
 
+/* One value that the next sweep empties and one that it retires. */
+static void age_values(world *w) {
+    s4_swept out;
+    for (int round = 0; round < 2; round++) {
+        uint8_t text = (uint8_t)('p' + round);
+        CHECK(s4_table_intern(w->t, 5, &text, 1, 0) > S4_DIMENSIONS);
+        CHECK_EQUAL(S4_OK, s4_table_sweep_values(w->t, 0, &out));
+        CHECK_EQUAL(round, out.retired);
+    }
+}
+
 static void build(world *w) {
     w->t = scratch_table(4, 32, 8, 64, 16);
+    age_values(w);
     claim_cells(w);
     leave_a_dead_slot(w);
 }
@@ -108,6 +120,12 @@ static void recover(world *w) {
     CHECK_EQUAL(S4_OK, s4_table_recover(w->t, DEAD, 5, 19, &out));
 }
 
+static void sweep(world *w) {
+    s4_swept out;
+    CHECK_EQUAL(S4_OK, s4_table_sweep_values(w->t, 0, &out));
+    CHECK(out.retired <= 1 && out.emptied <= 1);
+}
+
 /* `commits`: how many records the operation commits, one after the other. */
 static const struct operation {
     const char *name;
@@ -120,6 +138,7 @@ static const struct operation {
     {"claim_reused", claim_reused, 2}, {"close", close_one, 1},
     {"set_limit", set_limit, 1},   {"freeze", freeze, 1},
     {"intern", intern, 1},         {"recover", recover, 2},
+    {"sweep", sweep, 3},
 };
 
 /* -- what a table means
@@ -130,6 +149,7 @@ static uint64_t meaning(const s4_table *t) {
     static const uint8_t key[16] = {1};
     s4_root root = *t->root;
     uint64_t sum = s4_siphash(key, &root.frozen_all, 1024); /* freezes, free records */
+    sum ^= (uint64_t)s4_get(&root.epoch);
     for (uint32_t i = 0; i < t->sizes.cells; i++) {
         s4_cell cell = t->cells[i];
         s4_put(&cell.touched_ns, 0);
@@ -157,8 +177,10 @@ static uint64_t meaning(const s4_table *t) {
     }
     for (uint32_t i = 0; i < t->sizes.values; i++) {
         const s4_value *value = &t->values[i];
-        if (s4_get(&value->state) != S4_VALUE_LIVE) continue;
-        sum = s4_siphash(key, (uint64_t[]){sum, value->dimension, value->text[0]}, 24);
+        if (s4_get(&value->state) == S4_VALUE_EMPTY) continue;
+        int64_t words[] = {(int64_t)sum, s4_get(&value->state), s4_get(&value->cells),
+                           value->dimension, value->text[0]};
+        sum = s4_siphash(key, words, sizeof words);
     }
     return sum;
 }
@@ -224,7 +246,7 @@ static const int is_behind_commit[S4_AT_POINTS] = {
     [S4_AT_UNLOCK] = 1};
 
 /* What the table means before the operation and after each of its commits. */
-static void expectations(const struct operation *operation, uint64_t expected[3]) {
+static void expectations(const struct operation *operation, uint64_t expected[4]) {
     for (int commits = 0; commits <= operation->commits; commits++) {
         world w;
         build(&w);
@@ -238,14 +260,14 @@ static void expectations(const struct operation *operation, uint64_t expected[3]
     for (int i = 0; i < operation->commits; i++) CHECK(expected[i] != expected[i + 1]);
 }
 
-static int is_one_of(const uint64_t expected[3], int commits, uint64_t found) {
+static int is_one_of(const uint64_t expected[4], int commits, uint64_t found) {
     for (int i = 0; i <= commits; i++)
         if (expected[i] == found) return 1;
     return 0;
 }
 
 /* One kill point.  `repair_nth`: also kill the first repairer at its nth word; 0: do not. */
-static int kill_at(const struct operation *operation, const uint64_t expected[3], int point,
+static int kill_at(const struct operation *operation, const uint64_t expected[4], int point,
                    int nth, int repair_point, int repair_nth) {
     world w;
     snprintf(context, sizeof context, "%s killed at %s %d, repair killed at %s %d", operation->name,
@@ -275,7 +297,7 @@ static int kill_at(const struct operation *operation, const uint64_t expected[3]
 static void walk(const struct operation *operation) {
     static const int points[] = {S4_AT_LOCKED,  S4_AT_WRITTEN, S4_AT_VALID, S4_AT_WORD,
                                  S4_AT_APPLIED, S4_AT_CLEARED, S4_AT_UNLOCK};
-    uint64_t expected[3];
+    uint64_t expected[4];
     expectations(operation, expected);
     for (size_t p = 0; p < sizeof points / sizeof *points; p++) {
         int nth = 1;

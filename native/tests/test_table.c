@@ -278,40 +278,6 @@ static void test_leases_of_a_slot_run_out_and_come_back(void) {
     drop_scratch(t);
 }
 
-static void test_values_are_found_again_and_the_surplus_is_other(void) {
-    s4_table *t = scratch_table(2, 16, 4, 128, 4);
-    uint32_t dimension;
-    uint8_t text[S4_VALUE_BYTES], longest[S4_VALUE_BYTES + 1];
-    memset(longest, 'x', sizeof longest);
-    int64_t acme = s4_table_intern(t, 1, (const uint8_t *)"acme", 4, 0);
-    CHECK_EQUAL(acme, s4_table_intern(t, 1, (const uint8_t *)"acme", 4, 0));
-    CHECK(acme != s4_table_intern(t, 2, (const uint8_t *)"acme", 4, 0));
-    CHECK_EQUAL(3, s4_table_intern(t, 2, (const uint8_t *)"other", 5, 0));
-    CHECK_EQUAL(4, s4_table_value(t, (uint32_t)acme, &dimension, text));
-    CHECK(dimension == 1 && memcmp(text, "acme", 4) == 0);
-    CHECK_EQUAL(S4_MISSING, s4_table_value(t, 0, &dimension, text));
-    CHECK_EQUAL(S4_MISSING, s4_table_value(t, 127, &dimension, text));
-    CHECK(s4_table_intern(t, 1, longest, S4_VALUE_BYTES, 0) > S4_DIMENSIONS);
-    CHECK_EQUAL(S4_INVALID, s4_table_intern(t, 1, longest, S4_VALUE_BYTES + 1, 0));
-    CHECK_EQUAL(S4_INVALID, s4_table_intern(t, 1, longest, 0, 0));
-    CHECK_EQUAL(S4_INVALID, s4_table_intern(t, 16, longest, 4, 0));
-    CHECK_EQUAL(2, s4_table_intern(t, 1, (const uint8_t *)"third", 5, 2)); /* there are two */
-    CHECK_EQUAL(acme, s4_table_intern(t, 1, (const uint8_t *)"acme", 4, 2));
-    char name[24];
-    int64_t id = 0;
-    for (int i = 0; i < 128 && id != 6; i++) {
-        snprintf(name, sizeof name, "session-%d", i);
-        id = s4_table_intern(t, 5, (const uint8_t *)name, (uint32_t)strlen(name), 0);
-    }
-    CHECK_EQUAL(6, id); /* full for callers, and still room for what is ours */
-    for (int i = 0; i < 8; i++) {
-        snprintf(name, sizeof name, "budget-%d", i);
-        CHECK(s4_table_intern(t, 8, (const uint8_t *)name, (uint32_t)strlen(name), 0) > 16);
-    }
-    CHECK_EQUAL(S4_FULL, s4_table_intern(t, 8, (const uint8_t *)"no", 2, 0));
-    drop_scratch(t);
-}
-
 static void test_stopped_holder_of_the_lock_makes_others_refuse_in_time(void) {
     s4_table *t = joined(8);
     s4_cell_set set = set_of(t, (int64_t[]){100}, (int64_t[]){100}, 1);
@@ -410,8 +376,6 @@ static void test_audit_finds_what_does_not_add_up(void) {
     drop_scratch(t);
 }
 
-#define RUN(test) (strcpy(context, #test), test(), ran++)
-
 int main(void) {
     int ran = 0;
     RUN(test_reserve_up_to_the_limit_fits_and_one_more_is_denied_in_all);
@@ -428,7 +392,6 @@ int main(void) {
     RUN(test_full_ring_drops_rows_and_a_gap_row_tells_how_many);
     RUN(test_strict_reserve_keeps_room_for_the_row_of_every_open_lease);
     RUN(test_leases_of_a_slot_run_out_and_come_back);
-    RUN(test_values_are_found_again_and_the_surplus_is_other);
     RUN(test_stopped_holder_of_the_lock_makes_others_refuse_in_time);
     RUN(test_unsound_redo_record_is_never_applied_and_all_calls_say_damaged);
     RUN(test_slot_belongs_to_one_process_and_is_free_after_its_death);

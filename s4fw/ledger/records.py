@@ -89,6 +89,13 @@ class Recovered(NamedTuple):
     accrued_nusd: int
 
 
+class Swept(NamedTuple):
+    """What a sweep of the values did."""
+
+    retired: int  # their text would get another id from now on
+    emptied: int  # their ids may mean something else from now on
+
+
 class Mismatch(NamedTuple):
     """A cell whose hold is not the sum of the leases that name it: a bug, or a damaged file."""
 

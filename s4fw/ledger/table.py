@@ -27,6 +27,7 @@ from s4fw.ledger.records import (
     SlotInfo,
     SlotTaken,
     StaleValue,
+    Swept,
     TableBusy,
     TableDamaged,
     TableError,
@@ -53,6 +54,7 @@ __all__ = [
     "SlotInfo",
     "SlotTaken",
     "StaleValue",
+    "Swept",
     "Table",
     "TableBusy",
     "TableDamaged",
@@ -71,13 +73,16 @@ RING_FULL: int = lib.S4_RING_FULL  # only when strict: no room for the journal r
 ALREADY: int = lib.S4_ALREADY  # the lease is past, nothing was changed
 
 ROW_BYTES: int = lib.S4_ROW_BYTES
+SWEEP_S = 3600  # longer than an exchange lasts, and than a row waits to be drained
 _AUDIT_ROOM = 1024
 
 # Any: a struct prepared by `cell_set`, opaque to everyone else.
 CellSet = Any
 
 _CELL = struct.Struct("4Iq4I9q2I")
+_MISMATCH = struct.Struct("2I4q")
 assert _CELL.size == ffi.sizeof("s4_cell_info")
+assert _MISMATCH.size == ffi.sizeof("s4_mismatch")
 
 _tables: weakref.WeakSet[Table] = weakref.WeakSet()
 
@@ -101,9 +106,7 @@ class Table(SlotCalls):
         self.path = path
         sizes = ffi.new("s4_sizes *")
         lib.s4_table_sizes(handle, sizes)
-        self.sizes = Sizes(
-            sizes.slots, sizes.cells, sizes.leases, sizes.values, sizes.rows, sizes.bytes
-        )
+        self.sizes = Sizes(*(getattr(sizes, name) for name in Sizes._fields))
         self.slot = -1  # the slot of this process, -1 before `join`
         self._views: list[memoryview] = []
         self._counters: dict[int, memoryview] = {}
@@ -229,6 +232,18 @@ class Table(SlotCalls):
             raise KeyError(value_id)
         return self._word[0], ffi.buffer(self._value, length)[:]
 
+    def sweep_values(self, interval_s: int = SWEEP_S) -> Swept:
+        """Retire values nobody used for an interval and free those retired before.  Steward only.
+
+        Does nothing before the interval is over.  Afterwards every set of cells is stale (`reserve`
+        says so once), and whoever remembers names of ids must forget them when any was emptied.
+        """
+        out = ffi.new("s4_swept *")
+        code = lib.s4_table_sweep_values(self._t, interval_s * 1_000_000_000, out)
+        if code != OK:
+            self._raise(code, "sweep the values")
+        return Swept(out.retired, out.emptied)
+
     # -- cells
 
     def claim(
@@ -287,13 +302,15 @@ class Table(SlotCalls):
     def cell_set(self, cells: Sequence[tuple[int, int]], ids: Sequence[int]) -> CellSet:
         """Prepare (index, generation) pairs and the value ids of who pays for many reserves.
 
-        At most 8 cells, none twice; `ids` in the order of DIMENSIONS, 0 for none.
+        At most 8 cells, none twice; `ids` by DIMENSIONS, 0 for none.  Raises StaleValue.
         """
         indices = [index for index, _ in cells]
         generations = [generation for _, generation in cells]
         out = ffi.new("s4_cell_set *")
         values = [*ids, *[0] * (8 - len(ids))]
         code = lib.s4_table_cell_set(self._t, out, indices, generations, len(cells), values)
+        if code == STALE:
+            raise StaleValue("prepare a set of cells: a value was retired")
         if code != OK:
             self._raise(code, "prepare a set of cells")
         return out
@@ -396,10 +413,8 @@ class Table(SlotCalls):
         n = lib.s4_table_audit(self._t, start, count, out, count)
         if n < 0:
             self._raise(n, "audit")
-        found = [
-            Mismatch(m.index, m.budget, m.held, m.held_by_leases, m.open, m.open_leases)
-            for m in out[0:n]
-        ]
+        records = _MISMATCH.iter_unpack(ffi.buffer(out, n * _MISMATCH.size))
+        found = [Mismatch._make(record) for record in records]
         for budget in {mismatch.budget for mismatch in found}:
             self.freeze(budget)
         return found

@@ -28,9 +28,12 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return compile_table(tmp_path_factory.mktemp("sanitized"), *SANITIZERS)
 
 
-def test_rules_of_the_table_hold_under_sanitizers(sanitized: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["test_table", "test_values"])
+def test_rules_of_the_table_hold_under_sanitizers(
+    name: str, sanitized: list[Path], tmp_path: Path
+) -> None:
     """What fits, what is denied, what is counted: the contract of s4_table_api.h, call by call."""
-    assert "tests passed" in run(link("test_table", tmp_path, sanitized, *SANITIZERS))
+    assert "tests passed" in run(link(name, tmp_path, sanitized, *SANITIZERS))
 
 
 def test_random_kills_with_overruns_are_exact_under_sanitizers(
