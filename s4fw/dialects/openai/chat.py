@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import Any
+from collections.abc import Callable
 
 import orjson
 
 from s4fw.core.request import Measure, Request, Run
 from s4fw.dialects import strictjson
+from s4fw.dialects.openai import measure
 from s4fw.dialects.strictjson import ARRAY, NULL, OBJECT, Document
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
@@ -68,21 +69,8 @@ FOREIGN = frozenset(
 MODEL = re.compile(r"[A-Za-z0-9._:/@-]{1,256}")
 CHOICES_MAX = 128  # the provider's own bound of n
 TOKENS_MAX = 2**31 - 1
+NAMES_REMEMBERED_MAX = 4096
 TIERS = frozenset({"auto", "default", "flex", "priority", "fast", "scale"})
-
-# Framing, as an upper bound of what the provider adds to the text: 3 per message and 3 for the
-# reply (OpenAI cookbook, "How to count tokens"), 5 more per message and 32 flat for safety; tools
-# and schemas are counted as their JSON, an upper bound of their inner rendering.
-MESSAGE_TOKENS = 3 + 5
-REPLY_TOKENS = 3 + 32
-TOOL_CALL_TOKENS = 8
-TOOL_TOKENS = 10
-TOOLS_TOKENS = 16 + 16  # the section, and a forced tool_choice
-SCHEMA_TOKENS = 16
-
-# Bounds of one image by its `detail`; the most expensive model of each kind.
-IMAGE_TOKENS = {"low": 300, "high": 3_800, "auto": 3_800, "original": 25_000}
-IMAGE_TOKENS_MINI = 48_169  # gpt-4o-mini bills an image up to 33 times as many tokens
 
 
 def _fold(name: str) -> str:
@@ -95,24 +83,40 @@ _GUARDED = {_fold(name): name for name in METERED | FOREIGN}
 _known_good: set[str] = set(METERED)
 
 
-def _check_names(document: Document) -> None:
+def _check_name(name: str) -> None:
     """Refuse a member whose name is not a metered one but could be read as one."""
-    for name in document.members:
-        if name in _known_good:
-            continue
-        guarded = _GUARDED.get(_fold(name))
-        if guarded is not None:
-            raise Refusal(
-                AMBIGUOUS_FIELD,
-                f"a field of the body could be read as `{guarded}` by one server and ignored by "
-                "another; leave it out or use the documented name",
-            )
-        if len(_known_good) < 4096:  # names come from callers: remember a bounded number
-            _known_good.add(name)
+    guarded = _GUARDED.get(_fold(name))
+    if guarded is not None:
+        raise Refusal(
+            AMBIGUOUS_FIELD,
+            f"a field of the body could be read as `{guarded}` by one server and ignored by "
+            "another; leave it out or use the documented name",
+        )
+    if len(_known_good) < NAMES_REMEMBERED_MAX:  # names come from callers
+        _known_good.add(name)
+
+
+def read(request: Request) -> None:
+    """Fill the metered part of `request` from its body.  Raises Refusal."""
+    document = strictjson.scan(request.body)
+    members = document.members
+    request.tokens_extra = measure.REPLY_TOKENS
+    for name in members:
+        reader = _READERS.get(name)
+        if reader is not None:
+            reader(request, document, name)
+        elif name not in _known_good:
+            _check_name(name)
+    if "model" not in members or "messages" not in members:
+        raise Refusal(INVALID_REQUEST, "the body needs a `model` and `messages`")
+    if "mini" in request.model:
+        _bound_images_of_mini(request)
+    if request.stream:
+        _ask_for_usage(request, document)
 
 
 def _integer(document: Document, name: str, least: int, most: int) -> int | None:
-    """A field that is an integer, or absent, or null.  `true` and `1.0` are no integers here."""
+    """A field that is an integer, or null.  `true` and `1.0` are no integers here."""
     value = document.value(name)
     if value is None:
         return None
@@ -121,170 +125,122 @@ def _integer(document: Document, name: str, least: int, most: int) -> int | None
     return value
 
 
-def _boolean(document: Document, name: str) -> bool:
-    value = document.value(name)
-    if value is None or type(value) is bool:
-        return bool(value)
-    raise Refusal(INVALID_REQUEST, f"`{name}` must be true or false")
-
-
-def read(request: Request) -> None:
-    """Fill the metered part of `request` from its body.  Raises Refusal."""
-    document = strictjson.scan(request.body)
-    _check_names(document)
-    request.model = _model(document)
-    request.stream = _boolean(document, "stream")
-    request.choices = _integer(document, "n", 1, CHOICES_MAX) or 1
-    # Both may be given; which one a model obeys differs, so the larger bounds.
-    bounds = (
-        _integer(document, "max_tokens", 0, TOKENS_MAX),
-        _integer(document, "max_completion_tokens", 0, TOKENS_MAX),
-    )
-    request.output_tokens_max = max((b for b in bounds if b is not None), default=None)
-    request.tier = _tier(document)
-    request.may_cache_12h = "prompt_cache_options" in document.members  # its ttl may be 12h
-    _refuse_unbounded(document)
-    _collect_runs(request, document)
-    if request.stream:
-        _ask_for_usage(request, document)
-
-
-def _model(document: Document) -> str:
-    model = document.value("model")
+def _read_model(request: Request, document: Document, name: str) -> None:
+    model = document.value(name)
     if not isinstance(model, str) or MODEL.fullmatch(model) is None:
         raise Refusal(INVALID_REQUEST, "`model` must be a model's name")
-    return model
+    request.model = model
 
 
-def _tier(document: Document) -> str | None:
-    tier = document.value("service_tier")
-    if tier is None:
-        return None
-    if not isinstance(tier, str) or tier not in TIERS:
-        raise Refusal(INVALID_REQUEST, f"`service_tier` must be one of {', '.join(sorted(TIERS))}")
-    return tier
+def _read_output_bound(request: Request, document: Document, name: str) -> None:
+    """Two fields bound the output; which one a model obeys differs, so the larger counts."""
+    bound = _integer(document, name, 0, TOKENS_MAX)
+    if bound is not None:
+        request.output_tokens_max = max(bound, request.output_tokens_max or 0)
 
 
-def _refuse_unbounded(document: Document) -> None:
-    """Refuse what costs beside input and output tokens of text and images."""
-    members = document.members
-    if "web_search_options" in members and document.value("web_search_options") is not None:
+def _read_choices(request: Request, document: Document, name: str) -> None:
+    request.choices = _integer(document, name, 1, CHOICES_MAX) or 1
+
+
+def _read_stream(request: Request, document: Document, name: str) -> None:
+    value = document.value(name)
+    if value is not None and type(value) is not bool:
+        raise Refusal(INVALID_REQUEST, f"`{name}` must be true or false")
+    request.stream = bool(value)
+
+
+def _read_tier(request: Request, document: Document, name: str) -> None:
+    tier = document.value(name)
+    if tier is not None and (not isinstance(tier, str) or tier not in TIERS):
+        raise Refusal(INVALID_REQUEST, f"`{name}` must be one of {', '.join(sorted(TIERS))}")
+    request.tier = tier
+
+
+def _read_cache_options(request: Request, document: Document, name: str) -> None:
+    request.may_cache_12h = True  # its ttl may be 12h
+
+
+def _read_prediction(request: Request, document: Document, name: str) -> None:
+    """Rejected prediction tokens are billed as output; bytes bound tokens."""
+    start, end, _ = document.members[name]
+    request.output_tokens_extra = end - start
+
+
+def _refuse_web_search(request: Request, document: Document, name: str) -> None:
+    if document.value(name) is not None:
         raise Refusal(UNBOUNDED_REQUEST, "web search is billed per call and is not governed")
-    if "modalities" in members and document.value("modalities") not in (None, ["text"]):
+
+
+def _refuse_other_modalities(request: Request, document: Document, name: str) -> None:
+    if document.value(name) not in (None, ["text"]):
         raise Refusal(UNBOUNDED_REQUEST, "output other than text is not governed")
-    if "audio" in members and document.value("audio") is not None:
+
+
+def _refuse_audio(request: Request, document: Document, name: str) -> None:
+    if document.value(name) is not None:
         raise Refusal(UNBOUNDED_REQUEST, "audio output is not governed")
 
 
-def _collect_runs(request: Request, document: Document) -> None:
-    members = document.members
-    if members.get("messages", (0, 0, None))[2] != ARRAY:
+def _read_messages(request: Request, document: Document, name: str) -> None:
+    if document.members[name][2] != ARRAY:
         raise Refusal(INVALID_REQUEST, "`messages` must be a list of messages")
-    image_tokens = IMAGE_TOKENS_MINI if "mini" in request.model else 0
-    measure = _measure_message_mini if image_tokens else _measure_message
-    runs = [_run(document, "messages", b"M" if image_tokens else b"m", measure)]
-    extra = REPLY_TOKENS
-    for name, tag, measure_one in _DEFINITIONS:
-        if name in members and members[name][2] != NULL:
-            if members[name][2] != ARRAY:
-                raise Refusal(INVALID_REQUEST, f"`{name}` must be a list")
-            runs.append(_run(document, name, tag, measure_one))
-            extra += TOOLS_TOKENS
-    if "response_format" in members:
-        runs.append(_single(document, "response_format", b"r", _measure_schema))
-        extra += SCHEMA_TOKENS
-    if "prediction" in members:
-        # Rejected prediction tokens are billed as output; bytes bound tokens.
-        start, end, _ = members["prediction"]
-        request.output_tokens_extra = end - start
-    request.runs = runs
-    request.tokens_extra = extra
+    _add_run(request, document, name, b"m", measure.of_message)
 
 
-def _run(document: Document, name: str, tag: bytes, measure: Measure) -> Run:
-    spans, digests = document.items(name)
-    return Run(tag, spans, digests, measure, document.long_strings)
+def _bound_images_of_mini(request: Request) -> None:
+    """The small models bill an image as far more tokens: their messages are counted apart."""
+    for run in request.runs:
+        if run.name == b"m":
+            run.name, run.measure = b"M", measure.of_message_mini
 
 
-def _single(document: Document, name: str, tag: bytes, measure: Measure) -> Run:
+def _read_definitions(request: Request, document: Document, name: str) -> None:
+    kind = document.members[name][2]
+    if kind == NULL:
+        return
+    if kind != ARRAY:
+        raise Refusal(INVALID_REQUEST, f"`{name}` must be a list")
+    if name == "tools":
+        _add_run(request, document, name, b"t", measure.of_tool)
+    else:
+        _add_run(request, document, name, b"f", measure.of_function)
+    request.tokens_extra += measure.TOOLS_TOKENS
+
+
+def _read_schema(request: Request, document: Document, name: str) -> None:
     start, end, _ = document.members[name]
-    return Run(tag, [(start, end)], [document.digest(name)], measure)
+    run = Run(b"r", [(start, end)], [document.digest(name)], measure.of_schema)
+    request.runs = [*request.runs, run]
+    request.tokens_extra += measure.SCHEMA_TOKENS
 
 
-def _measure_message(message: Any) -> tuple[list[str], int]:
-    return _measure(message, 0)
+def _add_run(
+    request: Request, document: Document, name: str, tag: bytes, measured: Measure
+) -> None:
+    spans, digests = document.items(name)
+    run = Run(tag, spans, digests, measured, document.long_strings)
+    request.runs = [*request.runs, run]
 
 
-def _measure_message_mini(message: Any) -> tuple[list[str], int]:
-    return _measure(message, IMAGE_TOKENS_MINI)
-
-
-def _measure(message: Any, image_floor: int) -> tuple[list[str], int]:
-    """Every text of one message, and tokens for its framing and images.  Raises Refusal.
-
-    Walks whatever is there, so a content part that is not known yet is counted as text.
-    """
-    if not isinstance(message, dict):
-        raise Refusal(INVALID_REQUEST, "each message must be an object")
-    texts: list[str] = []
-    tokens = MESSAGE_TOKENS
-    waiting: list[Any] = [message]
-    while waiting:
-        value = waiting.pop()
-        if type(value) is str:
-            texts.append(value)
-        elif type(value) is list:
-            waiting.extend(value)
-        elif type(value) is dict:
-            kind = value.get("type")
-            if kind == "image_url" and "image_url" in value:
-                tokens += _image_tokens(value["image_url"], image_floor)
-                waiting.extend(v for k, v in value.items() if k not in ("type", "image_url"))
-                continue
-            if kind in ("input_audio", "file"):
-                raise Refusal(UNBOUNDED_REQUEST, f"content of type `{kind}` is not governed")
-            if "function" in value:
-                tokens += TOOL_CALL_TOKENS
-            waiting.extend(value.values())
-        elif value is not None:
-            texts.append(str(value))  # numbers where a text is expected: count their digits
-    return texts, tokens
-
-
-def _image_tokens(image: Any, floor: int) -> int:
-    """The bound of one image; its bytes or address are no text."""
-    if not isinstance(image, dict):
-        raise Refusal(INVALID_REQUEST, "`image_url` must be an object with a `url`")
-    detail = image.get("detail", "auto")
-    if not isinstance(detail, str):
-        raise Refusal(INVALID_REQUEST, "`detail` of an image must be a text")
-    bound = IMAGE_TOKENS.get(detail, IMAGE_TOKENS["original"])
-    return max(bound, floor)
-
-
-def _measure_tool(tool: Any) -> tuple[list[str], int]:
-    """A tool is counted as its JSON.  Hosted tools run and bill at the provider: refused."""
-    if not isinstance(tool, dict):
-        raise Refusal(INVALID_REQUEST, "each tool must be an object")
-    if tool.get("type") not in ("function", "custom"):
-        raise Refusal(UNBOUNDED_REQUEST, "only tools of type `function` or `custom` are governed")
-    return [orjson.dumps(tool).decode()], TOOL_TOKENS
-
-
-def _measure_function(function: Any) -> tuple[list[str], int]:
-    if not isinstance(function, dict):
-        raise Refusal(INVALID_REQUEST, "each function must be an object")
-    return [orjson.dumps(function).decode()], TOOL_TOKENS
-
-
-def _measure_schema(schema: Any) -> tuple[list[str], int]:
-    return [orjson.dumps(schema).decode()], 0
-
-
-_DEFINITIONS: tuple[tuple[str, bytes, Measure], ...] = (
-    ("tools", b"t", _measure_tool),
-    ("functions", b"f", _measure_function),
-)
+# The metered fields and what reads each; `stream_options` is read last, with the stream.
+_READERS: dict[str, Callable[[Request, Document, str], None]] = {
+    "model": _read_model,
+    "messages": _read_messages,
+    "max_tokens": _read_output_bound,
+    "max_completion_tokens": _read_output_bound,
+    "n": _read_choices,
+    "stream": _read_stream,
+    "service_tier": _read_tier,
+    "tools": _read_definitions,
+    "functions": _read_definitions,
+    "response_format": _read_schema,
+    "prediction": _read_prediction,
+    "prompt_cache_options": _read_cache_options,
+    "modalities": _refuse_other_modalities,
+    "audio": _refuse_audio,
+    "web_search_options": _refuse_web_search,
+}
 
 _INJECTED = b'"stream_options":{"include_usage":true},'
 

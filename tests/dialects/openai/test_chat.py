@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from s4fw.core.request import Request
-from s4fw.dialects.openai import chat
+from s4fw.dialects.openai import chat, measure
 from s4fw.errors import Refusal
 from tests.samples import sample
 
@@ -152,7 +152,7 @@ def test_measure_image_is_bounded_and_its_bytes_are_no_text() -> None:
     texts, tokens = measured(read({"messages": [{"role": "user", "content": content}]}))
     assert "what is this" in texts
     assert not any("AAAA" in text for text in texts)
-    assert tokens >= chat.IMAGE_TOKENS["auto"]
+    assert tokens >= measure.IMAGE_TOKENS["auto"]
 
 
 def test_measure_image_of_a_mini_model_has_its_dearer_bound() -> None:
@@ -160,7 +160,7 @@ def test_measure_image_of_a_mini_model_has_its_dearer_bound() -> None:
     image = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
     messages = [{"role": "user", "content": [image]}]
     _, tokens = measured(read({"model": "gpt-4o-mini", "messages": messages}))
-    assert tokens >= chat.IMAGE_TOKENS_MINI
+    assert tokens >= measure.IMAGE_TOKENS_MINI
 
 
 def test_measure_counts_every_string_wherever_it_stands() -> None:
