@@ -6,6 +6,7 @@ import logging
 import time
 
 from s4fw.admin.facts import Event
+from s4fw.core.attribution import OTHER
 from s4fw.ledger import journal
 from s4fw.ledger.table import Table
 from s4fw.process.eventlog import BudgetOf, EventLog
@@ -53,6 +54,10 @@ class Bookkeeper:
             if is_due or max(self._unwritten) >= UNWRITTEN_MAX:
                 self._write()
 
+    def forget_names(self) -> None:
+        """Ids of values were freed and may mean others from now on."""
+        self._names.clear()
+
     def close(self) -> None:
         """The last look: write what is there, and let the next steward in."""
         if self._file.is_ours:
@@ -96,7 +101,11 @@ class Bookkeeper:
             return None
         name = self._names.get(value_id)
         if name is None:
-            name = self._names[value_id] = self._table.value(value_id)[1].decode()
+            try:
+                name = self._table.value(value_id)[1].decode()
+            except KeyError:  # swept away while its row waited for hours: the money still counts
+                name = OTHER
+            self._names[value_id] = name
         return name
 
     def _write(self) -> None:

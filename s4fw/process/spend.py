@@ -16,12 +16,13 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import orjson
 
 from s4fw.admin.facts import Cost
-from s4fw.core.attribution import DIMENSIONS
+from s4fw.core.attribution import DIMENSIONS, OTHER
 from s4fw.core.reason import Reason
 from s4fw.ledger.journal import JournalRow, Kind
 from s4fw.process.rundir import write_whole
@@ -30,6 +31,10 @@ _VERSION = 1
 _MONEY = (Kind.SETTLE, Kind.RECOVER, Kind.CORRECT)
 # Columns of one value's sums, in this order in the file.
 _SPENT, _ACCRUED, _REQUESTS, _BLOCKED, _IN, _CACHED, _OUT = range(7)
+_COLUMNS = 7
+
+# Sessions come and go for ever; the file is written each second and must stay a few megabytes.
+VALUES_MAX = 20_000
 
 
 class Spend:
@@ -48,9 +53,13 @@ class Spend:
         for dimension, value in zip(DIMENSIONS, names, strict=True):
             if value is None:
                 continue
-            sums = self._sums[dimension].setdefault(value, [0] * len(columns))
+            of_dimension = self._sums[dimension]
+            sums = of_dimension.pop(value, None) or [0] * len(columns)
+            of_dimension[value] = sums  # at the end: the order tells which was idle longest
             for at, amount in enumerate(columns):
                 sums[at] += amount
+            if len(of_dimension) > VALUES_MAX:
+                _fold(of_dimension)
 
     def costs(self, dimension: str) -> list[Cost]:
         """What each value of a dimension cost."""
@@ -84,6 +93,15 @@ class Spend:
         for name in DIMENSIONS:
             spend._sums[name] = {v: [int(n) for n in s] for v, s in loaded["sums"][name].items()}
         return spend
+
+
+def _fold(of_dimension: dict[str, list[int]]) -> None:
+    """Add the values that were idle longest to `other`, a quarter at a time: no sum is lost."""
+    others = of_dimension.pop(OTHER, [0] * _COLUMNS)
+    for value in list(islice(of_dimension, VALUES_MAX // 4)):
+        for at, amount in enumerate(of_dimension.pop(value)):
+            others[at] += amount
+    of_dimension[OTHER] = others
 
 
 def _columns_of(row: JournalRow) -> tuple[int, int, int, int, int, int, int] | None:

@@ -114,6 +114,9 @@ class Steward:
             self._upkeep.open_undivided()
             self._upkeep.open_next()
             self._upkeep.close_over()
+            self._books.turn()  # rows that wait are read while their ids still mean the same
+            if self._table.sweep_values().emptied:
+                self._books.forget_names()
         except (TableBusy, TableFull) as fault:
             # Workers open what they need themselves; the next second tries again.
             log.warning("upkeep of the cells was put off: %s", type(fault).__name__)
