@@ -99,8 +99,10 @@ class Quote(Stage):
             tokens_in += BYTES_EXTRA
             if row.max_in is not None:
                 tokens_in = min(tokens_in, row.max_in)  # a model reads no more than its context
-        bounds = [b for b in (request.output_tokens_max, row.max_out) if b is not None]
-        tokens_out = request.choices * (min(bounds) + request.output_tokens_extra)
+        bound, most = request.output_tokens_max, row.max_out
+        if bound is None or (most is not None and most < bound):
+            bound = most
+        tokens_out = request.choices * (bound + request.output_tokens_extra)
         x.quote_tokens_in = tokens_in
         x.quote_tokens_out = tokens_out
         x.quote_nusd = quote_nusd(

@@ -7,6 +7,7 @@ are those of tiktoken 0.14 (`tiktoken_ext/openai_public.py`, MIT, OpenAI).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from base64 import b64decode
@@ -78,6 +79,7 @@ _OPENAI_MODEL = re.compile(
 )
 
 
+@functools.lru_cache(maxsize=1024)
 def encoding_for(model: str) -> str | None:
     """The name of a model's vocabulary; None for a model that is not known to be OpenAI's."""
     if _CL100K_MODEL.match(model):

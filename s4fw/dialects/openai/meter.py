@@ -24,6 +24,9 @@ TOKENS_MAX = 10**9
 DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
 
 
+_NO_DETAILS: dict[str, Any] = {}
+
+
 def _count(value: Any) -> int:
     """One count of a usage: absent is 0.  Raises ValueError for what is no count."""
     if value is None:
@@ -44,27 +47,25 @@ def usage_of(answer: dict[str, Any]) -> Usage | None:
         return None
     if not isinstance(raw, dict) or "prompt_tokens" not in raw or "completion_tokens" not in raw:
         raise ValueError("a usage without its counts")
-    inside = raw.get("prompt_tokens_details") or {}
-    outside = raw.get("completion_tokens_details") or {}
+    inside = raw.get("prompt_tokens_details") or _NO_DETAILS
+    outside = raw.get("completion_tokens_details") or _NO_DETAILS
     if not isinstance(inside, dict) or not isinstance(outside, dict):
         raise ValueError("a usage whose details are no objects")
-    prompt, output = _count(raw["prompt_tokens"]), _count(raw["completion_tokens"])
     cached = _count(inside.get("cached_tokens"))
     written = _count(inside.get("cache_write_tokens"))
     audio_in = _count(inside.get("audio_tokens"))
     audio_out = _count(outside.get("audio_tokens"))
+    uncached = _count(raw["prompt_tokens"]) - cached - written - audio_in
+    output = _count(raw["completion_tokens"]) - audio_out
+    usage = Usage(uncached if uncached > 0 else 0, cached)
+    usage.cache_write_30m = written
+    usage.output = output if output > 0 else 0
+    usage.reasoning = _count(outside.get("reasoning_tokens"))
+    usage.audio_input, usage.audio_output = audio_in, audio_out
     model, tier = answer.get("model"), answer.get("service_tier")
-    return Usage(
-        uncached_input=max(0, prompt - cached - written - audio_in),
-        cache_read=cached,
-        cache_write_30m=written,
-        output=max(0, output - audio_out),
-        reasoning=_count(outside.get("reasoning_tokens")),
-        audio_input=audio_in,
-        audio_output=audio_out,
-        model=model if isinstance(model, str) else None,
-        tier=tier if isinstance(tier, str) else None,
-    )
+    usage.model = model if isinstance(model, str) else None
+    usage.tier = tier if isinstance(tier, str) else None
+    return usage
 
 
 class _Account:
