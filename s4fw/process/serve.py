@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -23,6 +24,7 @@ def serve(path: Path, env: MutableMapping[str, str], log_level: str = "info") ->
     Variables that hold our secrets are removed from `env` before anything is forked.
     """
     forbid_core_files()
+    _take_all_files()
     try:
         config = load(path, env)
     except ConfigErrors as errors:
@@ -38,6 +40,12 @@ def serve(path: Path, env: MutableMapping[str, str], log_level: str = "info") ->
     except Stop as stop:
         print(f"s4fw: {stop.sentence}", file=sys.stderr)
         return stop.code
+
+
+def _take_all_files() -> None:
+    """Raise the number of open files to what is allowed: shells and systemd start with 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _secrets_of(config: Config) -> list[str]:

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 # and leave the processor to the other workers.
 THREADS = 2
 
-FLUSH_S = 3.0  # a caller that does not take its last bytes is not waited for longer
+FLUSH_S = 1.0  # for callers that take their last bytes slowly, or leave their side open
 
 
 class Worker:

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -149,6 +151,30 @@ def test_start_child_that_cannot_boot_stops_the_service(tmp_path: Path) -> None:
     assert said.count("ended by a fault while booting") == 1
 
 
+BROKEN = """
+import os, sys
+from dataclasses import replace
+from s4fw.process import child, crew
+worker, steward = child.KINDS
+crew.KINDS = (replace(worker, run=lambda seat: os._exit(7)), steward)
+from s4fw.cli import main
+main(["serve", "-c", sys.argv[1]])
+"""
+
+
+def test_start_workers_that_die_while_booting_stop_the_service(tmp_path: Path) -> None:
+    """Five deaths within a minute, with back-off between them; systemd takes over from there."""
+    config = tmp_path / "s4fw.yaml"
+    paths = {"runtime": str(tmp_path), "state": str(tmp_path)}
+    config.write_text(json.dumps(firewall_config(NOWHERE, ALL, paths=paths)))
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, str(config)], capture_output=True, text=True, timeout=20
+    )
+    assert (1, "") == (done.returncode, done.stdout)
+    assert 5 == done.stderr.count('exited with code 7",')
+    assert "s4fw: workers die while booting" in done.stderr
+
+
 def test_start_writes_the_ports_and_hides_the_keys(tmp_path: Path) -> None:
     """Commands find a port that was chosen; nobody finds a key in an environment."""
     upstream = {"openai": {"base_url": NOWHERE, "api_key": "${UPSTREAM_KEY}"}}
@@ -242,7 +268,8 @@ def test_kill_of_the_master_lets_streams_finish_and_a_successor_take_over(
         os.kill(old.pid, signal.SIGKILL)
         old.wait()
         wait_until(lambda: sum(map(is_alive, workers)) == 1, "the idle worker has left")
-        with Firewall(tmp_path, old.config, name="new") as new:
+        server = old.config["server"] | {"port": old.port}  # the orphan had it, too
+        with Firewall(tmp_path, old.config | {"server": server}, name="new") as new:
             assert quote_of(**HELD) == new.budgets()[0]["held_nusd"]
             simulator.release()
             read_until(sock, b"[DONE]")
