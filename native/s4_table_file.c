@@ -298,7 +298,12 @@ int s4_table_reset_if_alone(s4_table *t, char *problem) {
         s4_file_lock(t->fd, F_RDLCK, 0, 1);
         return 0;
     }
-    if (s4_get_acquire(&t->root->redo_valid)) {
+    /* A copied file may have holes, and a store into a hole of a full disk is a SIGBUS. */
+    if (fallocate(t->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)t->sizes.bytes) && errno == ENOSPC) {
+        say(problem, "there is no space for all of it");
+        code = S4_SYSTEM;
+    }
+    if (code == S4_OK && s4_get_acquire(&t->root->redo_valid)) {
         if (s4_redo_is_sound(t)) {
             s4_redo_apply(t);
         } else {

@@ -182,11 +182,11 @@ class Table(SlotCalls):
         """
         problem = ffi.new("char[]", lib.S4_PROBLEM_BYTES)
         code: int = lib.s4_table_reset_if_alone(self._t, problem)
+        sentence = f"{self.path}: {ffi.string(problem).decode(errors='replace')}"
         if code == lib.S4_DAMAGED:
-            sentence = ffi.string(problem).decode(errors="replace")
-            raise TableDamaged(f"the counter table {self.path} cannot be used: {sentence}")
+            raise TableDamaged(f"the counter table cannot be used: {sentence}")
         if code < 0:
-            self._raise(code, "reset the lock")
+            raise OSError(ffi.errno, sentence)
         return code == 1
 
     def close(self) -> None:

@@ -276,6 +276,24 @@ def test_intern_beyond_most_shares_other(table: Table) -> None:
         table.intern(1, b"x" * 129)
 
 
+def test_sweep_makes_sets_stale_and_forgotten_ids_mean_something_else_later(table: Table) -> None:
+    """Sessions come and go: their room comes back, and no set that can reserve holds an old id."""
+    table.join(0)
+    cells = cells_of(table, 100)
+    session = table.intern(5, b"session-1")
+    assert (0, 0) == table.sweep_values()  # the hour is not over
+    assert (0, 0) == table.sweep_values(interval_s=0)  # used since the table was made
+    assert t.STALE == table.reserve(cells, 1, REQUEST, 1)
+    assert (1, 0) == table.sweep_values(interval_s=0)
+    with pytest.raises(StaleValue):
+        table.cell_set([], (0, 0, 0, 0, 0, session))
+    table.sweep_values(interval_s=0)
+    assert table.sweep_values(interval_s=0).emptied == 1
+    with pytest.raises(KeyError):
+        table.value(session)
+    assert session == table.intern(5, b"session-2")
+
+
 def test_claim_in_a_full_table_raises_and_closing_makes_room(table: Table) -> None:
     """Reuse raises the generation, so that nobody charges another's cell."""
     budget = table.intern(8, b"budget")

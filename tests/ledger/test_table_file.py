@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,28 @@ def test_reset_waits_until_nobody_else_is_attached(table: Table, path: Path) -> 
     with Table.attach(path):
         assert table.reset_lock_if_alone() is False
     assert table.reset_lock_if_alone() is True
+
+
+def test_reset_counts_the_orphans_of_a_dead_master(table: Table, path: Path) -> None:
+    """A worker that outlived its master may hold the lock, also before it has joined a slot."""
+    gate, opened = os.pipe()
+    master = os.fork()
+    if master == 0:
+        inherited = Table.attach(path)
+        if os.fork() == 0:
+            os.read(gate, 1)
+            inherited.close()
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(master, 0)
+    assert table.reset_lock_if_alone() is False
+    os.write(opened, b"x")
+    deadline = time.monotonic() + 10
+    while not table.reset_lock_if_alone():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.close(gate)
+    os.close(opened)
 
 
 def test_close_with_a_slice_in_use_keeps_the_memory_until_it_is_gone(table: Table) -> None:
