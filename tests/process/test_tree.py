@@ -401,3 +401,23 @@ def test_sighup_invalid_or_unreloadable_keeps_the_old_one_and_says_why(
     assert 1 == proxy.admin("/v1/status")["config_generation"]
     assert "all" == proxy.budgets()[0]["id"]
     assert 200 == proxy.ask_admin("/readyz").status
+
+
+def test_sighup_again_and_again_under_traffic_drops_no_request(
+    simulator: Simulator, firewall: Start
+) -> None:
+    """A deployment tool that reloads in a loop must not be seen by a single caller."""
+    proxy = firewall(budgets=ALL)
+    configs = [
+        firewall_config(simulator, [ALL[0] | {"limit_usd": str(5 + turn % 3)}], server=PATIENT)
+        for turn in range(20)
+    ]
+    statuses: list[int] = []
+    for config in configs:
+        proxy.reload(config)
+        statuses += [post_chat(proxy.base_url, max_tokens=5).status for _ in range(3)]
+    assert {200} == set(statuses)
+    wait_until(lambda: proxy.budgets()[0]["limit_nusd"] == 6 * 10**9, "the last one is in force")
+    entry = quiesce(proxy).one("all")
+    assert (simulator.ledger()["total_nusd"], 0) == (entry["spent_nusd"], entry["accrued_nusd"])
+    assert 0 == len(events(proxy, "worker_exit"))
