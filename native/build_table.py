@@ -34,4 +34,5 @@ ffi.set_source(
 
 if __name__ == "__main__":
     os.chdir(ROOT)
-    print(ffi.compile(tmpdir=str(ROOT)))
+    # The name that setup.py gives it: two builds side by side would hide one another.
+    print(ffi.compile(tmpdir=str(ROOT), target="_table.abi3.so"))
