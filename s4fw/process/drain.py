@@ -32,6 +32,7 @@ class Drain:
         self.has_successor = False
         self._deadline_s = now_s + drain_s
         self._steward_deadline_s = 0.0
+        self._nudged_s = now_s
 
     def hurry(self, now_s: float) -> None:
         """A second SIGTERM."""
@@ -45,6 +46,16 @@ class Drain:
         if self.step is Step.EMPTYING and not stewards:
             self.step = Step.OVER
         return self.step
+
+    def is_nudge_due(self, now_s: float) -> bool:
+        """Whether to tell the workers (again) to abort: signals that meet become one.
+
+        True once a second after the deadline, which workers keep by themselves if all is well.
+        """
+        is_due = self.step is Step.WORKING and now_s >= max(self._deadline_s, self._nudged_s + 1)
+        if is_due:
+            self._nudged_s = now_s
+        return is_due
 
     def is_late(self, now_s: float) -> bool:
         """Whether the children of this step had their time and must be killed."""

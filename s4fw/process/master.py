@@ -218,6 +218,8 @@ class Master:
             self._crew.signal(signal.SIGTERM, "steward")
         elif step is Step.EMPTYING and step is not before:
             self._crew.signal(signal.SIGTERM, "steward")
+        if drain.is_nudge_due(now_s):
+            self._crew.signal(signal.SIGTERM, "worker")
         if drain.is_late(now_s):
             self._crew.signal(signal.SIGKILL, "worker" if step is Step.WORKING else "steward")
 

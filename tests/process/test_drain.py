@@ -25,6 +25,19 @@ def test_hurry_brings_the_deadline_to_now():
     assert drain.is_late(7.1 + LATE_S)
 
 
+def test_nudge_is_due_once_a_second_after_the_deadline():
+    """A second SIGTERM that met the first in a busy worker was lost; it is told again."""
+    drain = Drain(0.0, 300.0)
+    drain.hurry(0.1)
+    assert [t for t in (0.2, 0.9, 1.0, 1.5, 2.0, 2.9, 3.0) if drain.is_nudge_due(t)] == [
+        1.0,
+        2.0,
+        3.0,
+    ]
+    drain.look(3.5, workers=0, stewards=1)
+    assert not drain.is_nudge_due(4.5)
+
+
 def test_drain_steward_that_hangs_is_late_too():
     """A full disk under the steward must not keep the service from ending."""
     drain = Drain(0.0, 300.0)

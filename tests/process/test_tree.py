@@ -171,7 +171,8 @@ def test_start_workers_that_die_while_booting_stop_the_service(tmp_path: Path) -
         [sys.executable, "-c", BROKEN, str(config)], capture_output=True, text=True, timeout=20
     )
     assert (1, "") == (done.returncode, done.stdout)
-    assert 5 == done.stderr.count('exited with code 7",')
+    deaths = done.stderr.count('exited with code 7",')
+    assert deaths in (5, 6)  # the other worker may die while the service is being stopped
     assert "s4fw: workers die while booting" in done.stderr
 
 
@@ -309,8 +310,7 @@ def test_sigterm_finishes_a_running_stream_and_takes_nothing_new(
         proxy.terminate()
         wait_until(lambda: proxy.ask_admin("/readyz").status == 503, "readyz says so")
         assert 200 == proxy.ask_admin("/healthz").status
-        with pytest.raises(OSError, match="refused"):
-            socket.create_connection((proxy.host, proxy.port))
+        wait_until(lambda: is_refused(proxy), "nothing new is taken")
         simulator.release()
         read_until(sock, b"[DONE]")
         assert 0 == proxy.wait(5)
@@ -318,6 +318,14 @@ def test_sigterm_finishes_a_running_stream_and_takes_nothing_new(
     proxy.start()
     entry = quiesce(proxy).one("all")
     assert (simulator.ledger()["total_nusd"], 0) == (entry["spent_nusd"], entry["accrued_nusd"])
+
+
+def is_refused(proxy: Firewall) -> bool:
+    try:
+        socket.create_connection((proxy.host, proxy.port)).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("how", ["deadline", "second signal"])
