@@ -14,11 +14,11 @@ from s4fw.proxy.http1 import AnswerParser
 INTERIM_MAX = 16  # 1xx answers before the real one; more is a flood
 
 # Fields that are read here, or that end with the upstream's connection, or that would speak for the
-# wrong server: alt-svc would lead callers past us.
+# wrong server: alt-svc would lead callers past us.  For lower-cased heads: ignoring case in the
+# expression would keep it from looking for the line ends first (measured: three times slower).
 _FIELD = re.compile(
     rb"\r\n(alt-svc|connection|content-(?:encoding|length|type)|keep-alive|location|"
-    rb"proxy-[^:]*|te|trailer|transfer-encoding|upgrade|x-s4fw-[^:]*):([^\r]*)",
-    re.IGNORECASE,
+    rb"proxy-[^:]*|te|trailer|transfer-encoding|upgrade|x-s4fw-[^:]*):([^\r]*)"
 )
 _KEPT = frozenset({b"content-encoding", b"content-type", b"location"})
 _BODILESS = frozenset({204, 205, 304})
@@ -136,10 +136,11 @@ class AnswerReader:
         fields: dict[bytes, bytes] = {}
         kept = []
         at = raw.index(b"\r\n", at)
-        for field in _FIELD.finditer(raw, at, end):
-            name = field[1].lower()
-            self.is_faulty |= name in fields and name.startswith((b"content-", b"transfer-"))
-            fields[name] = field[2].strip()
+        for field in _FIELD.finditer(raw[:end].lower(), at):
+            name = field[1]
+            if name in fields and name.startswith((b"content-", b"transfer-")):
+                self.is_faulty = True
+            fields[name] = field[2]
             if name not in _KEPT:
                 kept.append(raw[at : field.start()])
                 at = field.end()
@@ -153,20 +154,20 @@ class AnswerReader:
         length = fields.get(b"content-length")
         if (
             self.status > 599
-            or (coding is not None and coding.lower() != b"chunked")
-            or (length is not None and LENGTH.fullmatch(length) is None)
+            or (coding is not None and coding.strip() != b"chunked")
+            or (length is not None and LENGTH.fullmatch(length.strip()) is None)
         ):
             self.is_faulty = True
             return
         if length is not None:
             self.content_length = int(length)
         self.ends_at_close = length is None and coding is None and self.status not in _BODILESS
-        self.is_encoded = fields.get(b"content-encoding", b"identity").lower() != b"identity"
-        self.is_stream = fields.get(b"content-type", b"")[:17].lower() == b"text/event-stream"
+        self.is_encoded = fields.get(b"content-encoding", b"identity").strip() != b"identity"
+        self.is_stream = fields.get(b"content-type", b"").lstrip().startswith(b"text/event-stream")
 
     def _drop_nominated(self, fields: dict[bytes, bytes]) -> None:
         """Drop what `Connection` names, and where a redirect leads: it is never followed."""
-        connection = fields.get(b"connection", b"").lower()
+        connection = fields.get(b"connection", b"").strip()
         names: set[bytes] = set()
         if connection not in (b"", b"close", b"keep-alive"):
             names.update(connection.split(b","))

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import struct
 from collections.abc import Awaitable
 from time import monotonic_ns
 from typing import TYPE_CHECKING, cast
@@ -435,6 +437,13 @@ class Downstream(asyncio.Protocol, Timed):
     def abort(self) -> None:
         """Close at once."""
         if self._transport is not None:
+            self._transport.abort()
+
+    def reset(self) -> None:
+        """Close at once, so that the caller sees a reset: what it has is not the whole answer."""
+        if self._transport is not None:
+            sock = self._transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     def end(self) -> None:

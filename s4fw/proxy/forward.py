@@ -80,6 +80,9 @@ class Caller(Protocol):
         """The answer was given; `must_close` where only a close tells its end."""
 
     def abort(self) -> None:
+        """Close at once."""
+
+    def reset(self) -> None:
         """Close at once, so that the caller sees a reset."""
 
 
@@ -459,7 +462,10 @@ class Forward:
     def _break_stream(self, caller: Caller, code: Code) -> None:
         """End a stream so that it cannot be taken for complete."""
         if not self._is_event_stream:
-            caller.abort()  # a reset: over HTTP/1.0 a close alone would be a clean end
+            if self._mode == CHUNKED:
+                caller.answered(must_close=True)  # without the last chunk
+            else:
+                caller.reset()  # over HTTP/1.0 a close alone would be a clean end
             return
         event = self.x.route.dialect.error_event(code, _SENTENCES[code])
         if self._last and not self._last.endswith(_EVENT_ENDS):

@@ -75,7 +75,7 @@ class AnswerParser:
         """Parse bytes; False when they cannot be read (an upgrade is none of ours either)."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             return False
         return True
 

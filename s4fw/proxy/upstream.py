@@ -139,8 +139,8 @@ class Upstream(asyncio.Protocol, Timed):
             self.close()
             return
         reader = self.reader
-        reader.feed(data)
         try:
+            reader.feed(data)
             served.received(reader)
         except Exception as fault:
             served.broken(fault)

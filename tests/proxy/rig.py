@@ -208,6 +208,24 @@ class Client:
         size = int(await self.reader.readuntil(b"\r\n"), 16)
         return (await self.reader.readexactly(size + 2))[:-2]
 
+    async def rest_of_stream(self) -> bytes:
+        """The body of a chunked answer whose head was not read yet."""
+        await self.head()
+        return await self.chunks()
+
+    async def chunks(self) -> bytes:
+        """All chunks up to and without the last, empty one."""
+        parts = []
+        while part := await self.chunk():
+            parts.append(part)
+        return b"".join(parts)
+
+    async def flood(self, data: bytes, pause_s: float) -> None:
+        """Send for ever."""
+        while True:
+            await self.send(data)
+            await asyncio.sleep(pause_s)
+
     async def rest(self) -> bytes:
         """Everything up to the close; raises ConnectionResetError for a reset."""
         return await self.reader.read()
@@ -255,15 +273,21 @@ class Rig:
         self.proxy.wheel.close()
 
     async def client(self, **options: Any) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, **options))
+        if "sock" not in options:
+            options |= {"host": "127.0.0.1", "port": self.port}
+        client = Client(*await asyncio.open_connection(**options))
         self._clients.append(client)
         return client
 
     async def settled(self, count: int = 1) -> Exchange:
         """Wait until so many exchanges are finished; returns the last."""
-        while len(self.stage.finished) < count:
-            await asyncio.sleep(0.002)
+        await self.until(lambda: len(self.stage.finished) >= count)
         return self.stage.finished[count - 1]
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for something that no event tells."""
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
     def figure(self, name: str) -> int:
         """A counter by its name."""

@@ -76,7 +76,8 @@ def test_request_case_meets_its_verdict(case: dict[str, Any], is_slow: bool) -> 
         if verdict == "accept":
             assert first in case["statuses"]
         elif verdict == "reject":
-            assert is_expected and is_closed, (statuses, is_closed)
+            assert is_expected, statuses
+            assert is_closed
         else:
             assert is_expected, (statuses, is_closed)
         is_main = verdict != "either" or first == 200
@@ -125,7 +126,8 @@ def test_response_case_ends_as_it_should(case: dict[str, Any]) -> None:
         if case["id"] == "RSP-010":
             assert b"hello" not in out
         if "settle" in case["money"] and "not seen" not in case["money"]:
-            assert x.meter is not None and x.meter.usage is not None
+            assert x.meter is not None
+            assert x.meter.usage is not None
             assert (x.meter.usage.input, x.meter.usage.output) == (10, 5)
         # The next request goes over a fresh connection where this one was spoilt.
         assert (await (await rig.client()).ask(post()))[0] == 200

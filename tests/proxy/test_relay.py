@@ -18,6 +18,8 @@ from tests.proxy.rig import (
     post,
 )
 
+LAST_EVENTS = chunk(USAGE_EVENT + DONE)
+
 
 @on_rig()
 async def test_relay_plain_answer_is_whole_and_tells_its_cost(rig: Rig) -> None:
@@ -39,8 +41,7 @@ async def test_relay_plain_answer_is_whole_and_tells_its_cost(rig: Rig) -> None:
 async def test_relay_stream_passes_chunks_as_they_come(rig: Rig) -> None:
     """Time to first token is what people feel: no chunk may wait for the next."""
     rig.upstream.scripts = [
-        [STREAM_HEAD, chunk(EVENT), 0.15, chunk(EVENT), 0.15, chunk(USAGE_EVENT + DONE)]
-        + [b"0\r\n\r\n"]
+        [STREAM_HEAD, chunk(EVENT), 0.15, chunk(EVENT), 0.15, LAST_EVENTS, b"0\r\n\r\n"]
     ]
     client = await rig.client()
     await client.send(post())
@@ -54,7 +55,8 @@ async def test_relay_stream_passes_chunks_as_they_come(rig: Rig) -> None:
     assert await client.chunk() == USAGE_EVENT + DONE
     assert await client.chunk() == b""
     x = await rig.settled()
-    assert x.meter is not None and x.meter.usage is not None
+    assert x.meter is not None
+    assert x.meter.usage is not None
     assert rig.figure("stream_chunks") == 3
     # and the connection goes on
     assert (await client.ask(post()))[0] == 200
