@@ -1,0 +1,1 @@
+"""Load on the firewall: the benchmark against nginx."""
