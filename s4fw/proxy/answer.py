@@ -147,27 +147,33 @@ class AnswerReader:
         kept.append(raw[at : end + 2])
         self.lines = b"".join(kept)[2:]
         self._judge_body(fields)
-        self._drop_nominated(fields)
+        connection = fields.get(b"connection", b" keep-alive")
+        if connection != b" keep-alive" or 300 <= self.status < 400:
+            self._drop_nominated(connection.strip())
 
     def _judge_body(self, fields: dict[bytes, bytes]) -> None:
-        coding = fields.get(b"transfer-encoding")
-        length = fields.get(b"content-length")
-        if (
-            self.status > 599
-            or (coding is not None and coding.strip() != b"chunked")
-            or (length is not None and LENGTH.fullmatch(length.strip()) is None)
-        ):
+        if self.status > 599:
             self.is_faulty = True
-            return
+        length = fields.get(b"content-length")
+        coding = fields.get(b"transfer-encoding")
         if length is not None:
+            length = length.strip()
+            if LENGTH.fullmatch(length) is None:
+                self.is_faulty = True
+                return
             self.content_length = int(length)
-        self.ends_at_close = length is None and coding is None and self.status not in _BODILESS
-        self.is_encoded = fields.get(b"content-encoding", b"identity").strip() != b"identity"
-        self.is_stream = fields.get(b"content-type", b"").lstrip().startswith(b"text/event-stream")
+        elif coding is None:
+            self.ends_at_close = self.status not in _BODILESS
+        elif coding.strip() != b"chunked":
+            self.is_faulty = True
+        if b"content-encoding" in fields:
+            self.is_encoded = fields[b"content-encoding"].strip() != b"identity"
+        kind = fields.get(b"content-type")
+        if kind is not None:
+            self.is_stream = kind.lstrip().startswith(b"text/event-stream")
 
-    def _drop_nominated(self, fields: dict[bytes, bytes]) -> None:
+    def _drop_nominated(self, connection: bytes) -> None:
         """Drop what `Connection` names, and where a redirect leads: it is never followed."""
-        connection = fields.get(b"connection", b"").strip()
         names: set[bytes] = set()
         if connection not in (b"", b"close", b"keep-alive"):
             names.update(connection.split(b","))

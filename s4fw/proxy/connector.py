@@ -41,7 +41,7 @@ class Connector:
         self, origin: Origin, settings: Settings, wheel: Wheel, counters: memoryview
     ) -> None:
         self.origin = origin
-        self._settings = settings
+        self.settings = settings  # of the latest configuration
         self._wheel = wheel
         self._counters = counters
         self._pool: Pool[Upstream, Waiter] = Pool(
@@ -55,19 +55,19 @@ class Connector:
     def __repr__(self) -> str:
         return f"<Connector {self.origin} {self._pool!r}>"
 
-    def request(self, waiter: Waiter, *, fresh: bool = False) -> None:
-        """Give a connection, now or later; `fresh` asks for one that was not used before."""
-        if not fresh:
-            upstream, dead = self._pool.take()
-            for connection in dead:
-                self._drop(connection)
-            if upstream is not None:
-                waiter.connected(upstream, True)
-                return
+    def take(self) -> Upstream | None:
+        """A kept connection that is idle, if there is one."""
+        upstream, dead = self._pool.take()
+        for connection in dead:
+            self._drop(connection)
+        return upstream
+
+    def request(self, waiter: Waiter) -> None:
+        """Open a connection for it, or give it the first that comes free."""
         loop = asyncio.get_running_loop()
         self._pool.wait(waiter)
         self._patience[waiter] = loop.call_later(
-            self._settings.connect_ns / NS_PER_S, self._impatient, waiter
+            self.settings.connect_ns / NS_PER_S, self._impatient, waiter
         )
         self._open()
 
@@ -124,7 +124,7 @@ class Connector:
             self._served(waiter)
             waiter.connected(upstream, is_reused)
         elif upstream.is_counted:
-            upstream.until(monotonic_ns() + self._settings.upstream_idle_ns)
+            upstream.until(monotonic_ns() + self.settings.upstream_idle_ns)
 
     def _served(self, waiter: Waiter) -> None:
         timer = self._patience.pop(waiter, None)
@@ -157,7 +157,7 @@ class Connector:
 
     async def _connected(self) -> Upstream:
         loop = asyncio.get_running_loop()
-        settings, origin = self._settings, self.origin
+        settings, origin = self.settings, self.origin
         async with asyncio.timeout(settings.connect_ns / NS_PER_S):
             _, upstream = await loop.create_connection(
                 lambda: Upstream(self, self._wheel, settings.answer_headers_bytes_max),

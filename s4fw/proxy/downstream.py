@@ -286,16 +286,15 @@ class Downstream(asyncio.Protocol, Timed):
 
     def _begin_body(self, head: Head, rest: bytes) -> bytes:
         reader = self._reader
-        reader.begin_body(self._settings)
-        if reader.body is None:
-            if rest and not head.is_chunked and len(rest) >= head.content_length:
-                return self._read_body(rest)  # the usual case: all in one read, no deadline needed
-            self._phase = BODY
-            self._set_deadline(self._settings.body_ns)
-            if head.expects_continue and not rest:
-                self.write(refusals.CONTINUE)
+        body = reader.body
+        if body is not None:  # the usual case: all in one read, no deadline needed
+            self._take_body(body)
             return rest
-        self._take_body(reader.body)
+        reader.begin_body(self._settings)
+        self._phase = BODY
+        self._set_deadline(self._settings.body_ns)
+        if head.expects_continue and not rest:
+            self.write(refusals.CONTINUE)
         return rest
 
     def _read_body(self, data: bytes) -> bytes:

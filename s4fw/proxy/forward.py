@@ -167,7 +167,11 @@ class Forward:
 
     def start(self) -> None:
         """Ask for a connection; everything else follows from events."""
-        self._connector.request(self)
+        upstream = self._connector.take()
+        if upstream is not None:
+            self.connected(upstream, True)
+        else:
+            self._connector.request(self)
 
     # From the connector.
 
@@ -185,7 +189,7 @@ class Forward:
                 return
             self._has_retried = True
             self._house.count(_RETRIES)
-            self._connector.request(self, fresh=True)
+            self._connector.request(self)
         except Exception as fault:
             self.broken(fault)
 
@@ -193,9 +197,10 @@ class Forward:
         x = self.x
         request = x.request
         pieces = request.pieces if request.pieces is not None else (request.body,)
-        head = headers.upstream_head(x, self._head, self._connector.origin, sum(map(len, pieces)))
+        body_bytes = sum(map(len, pieces))
+        head = headers.upstream_head(x, self._head, self._connector.origin, body_bytes)
         self._pipeline.sent(x)
-        if not upstream.send(self, (head, *pieces)):
+        if not upstream.send(self, (head, *pieces), len(head) + body_bytes):
             return False
         request.body, request.pieces = b"", None  # may be large, and the answer long: let it go
         upstream.until(min(monotonic_ns() + self._settings.first_byte_ns, self._total_ns))
@@ -209,7 +214,8 @@ class Forward:
 
     def received(self, reader: AnswerReader) -> None:
         """Bytes of the answer were read."""
-        if not self._has_begun:
+        is_first = not self._has_begun
+        if is_first:
             if reader.is_faulty:
                 self._fail(UPSTREAM_INVALID, Reason.UPSTREAM_INVALID)
                 return
@@ -220,14 +226,27 @@ class Forward:
         if pieces:
             chunk = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
-            self._relay(chunk, reader)
-        if self._unsent_head and self._caller is not None:
-            self._caller.write(self._unsent_head)
-            self._unsent_head = b""
+            self._relay(self._pipeline.feed(self.x, chunk), reader)
+            self._put_off(is_first)
+        elif is_first:
+            self._put_off(is_first)
         if reader.is_complete:
             self._end(reader)
-        elif reader.is_faulty:
+            return
+        self._send_head()
+        if reader.is_faulty:
             self._fail(UPSTREAM_INVALID, Reason.UPSTREAM_INVALID)
+
+    def _put_off(self, is_first: bool) -> None:
+        """The answer makes progress: its deadline moves on."""
+        upstream = self._upstream
+        if upstream is None or self._is_stalled:
+            return
+        deadline_ns = min(monotonic_ns() + self._settings.stream_idle_ns, self._total_ns)
+        if is_first:
+            upstream.until(deadline_ns)
+        else:  # only ever later than before, so a plain store is enough (see `deadlines`)
+            upstream.deadline_ns = deadline_ns
 
     def upstream_lost(self) -> None:
         """The connection broke before the answer was complete."""
@@ -257,15 +276,12 @@ class Forward:
     def _begin(self, reader: AnswerReader) -> None:
         """The answer's head is there: choose its meter and its way."""
         x, settings = self.x, self._settings
-        now_ns = monotonic_ns()
         self._has_begun = True
         x.status = reader.status
-        x.first_byte_ns = now_ns
+        x.first_byte_ns = monotonic_ns()
         self._is_event_stream = reader.is_stream
         if not reader.is_encoded:
             x.meter = x.route.dialect.meter(x, reader.status, reader.is_stream)
-        assert self._upstream is not None
-        self._upstream.until(min(now_ns + settings.stream_idle_ns, self._total_ns))
         if self._mode != DRAINED and (
             reader.is_stream or reader.content_length > settings.whole_answer_bytes_max
         ):
@@ -293,10 +309,10 @@ class Forward:
         return b"".join((headers.status_line(x.status), *told, lines, *end))
 
     def _relay(self, chunk: bytes, reader: AnswerReader) -> None:
-        chunk = self._pipeline.feed(self.x, chunk)
         mode = self._mode
-        if mode in (CHUNKED, UNTIL_CLOSE):
-            self._pass_on(chunk)
+        if mode == CHUNKED or mode == UNTIL_CLOSE:  # noqa: SIM109 - once for every chunk
+            if chunk:
+                self._pass_on(chunk)
         elif mode == WHOLE:
             self._parts.append(chunk)
             self._size += len(chunk)
@@ -304,25 +320,25 @@ class Forward:
                 self._begin_stream(reader)
                 parts, self._parts = b"".join(self._parts), []
                 self._pass_on(parts)
-        if self._upstream is not None and not self._is_stalled:
-            # Only ever later than before, so a plain store is enough (see `deadlines`).
-            self._upstream.deadline_ns = min(
-                monotonic_ns() + self._settings.stream_idle_ns, self._total_ns
-            )
 
     def _pass_on(self, chunk: bytes) -> None:
         caller = self._caller
-        if not chunk or caller is None:
+        if caller is None:
             return
         self._last = chunk
         self._house.passed(len(chunk))
         if self._unsent_head:
-            caller.write(self._unsent_head)
-            self._unsent_head = b""
+            self._send_head()
         if self._mode == CHUNKED:
             caller.write_chunk(chunk)
         else:
             caller.write(chunk)
+
+    def _send_head(self) -> None:
+        """Send the head of a stream, if it was not sent with its first bytes."""
+        if self._unsent_head and self._caller is not None:
+            self._caller.write(self._unsent_head)
+            self._unsent_head = b""
 
     def _end(self, reader: AnswerReader) -> None:
         """The upstream ended its answer: give the connection back, settle, end ours."""
@@ -340,13 +356,9 @@ class Forward:
         lines = reader.lines
         self._give_back(reader)
         if self._mode == CHUNKED:
-            self._pass_on(tail)
-            self._finish()
-            self._close_stream(b"0\r\n\r\n")
+            self._end_stream(tail, b"0\r\n\r\n")
         elif self._mode == UNTIL_CLOSE:
-            self._pass_on(tail)
-            self._finish()
-            self._close_stream(b"")
+            self._end_stream(tail, b"")
         else:
             self._parts.append(tail)
             self._finish()
@@ -378,7 +390,11 @@ class Forward:
         caller.write(self._answer_head(lines, caller.connection_line, end, body))
         caller.answered(must_close=False)
 
-    def _close_stream(self, end: bytes) -> None:
+    def _end_stream(self, tail: bytes, end: bytes) -> None:
+        if tail:
+            self._pass_on(tail)
+        self._send_head()
+        self._finish()
         caller = self._caller
         if caller is not None:
             if end:

@@ -83,13 +83,13 @@ class Pool(Generic[C, W]):
 
     def release(self, connection: C) -> tuple[W | None, list[C]]:
         """A busy connection came free: who takes it (it is idle if nobody), and what to close."""
-        waiter = self._next()
-        if waiter is not None:
-            return waiter, []
+        if self._waiting:
+            return self._next(), []
         self._busy -= 1
-        self._idle.append(connection)
-        surplus = self._idle[: max(0, len(self._idle) - self._idle_max)]
-        del self._idle[: len(surplus)]
+        idle = self._idle
+        idle.append(connection)
+        surplus = idle[: -self._idle_max] if len(idle) > self._idle_max else []
+        del idle[: len(surplus)]
         return None, surplus
 
     def lost(self, connection: C) -> None:

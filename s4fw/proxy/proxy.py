@@ -80,6 +80,7 @@ class Proxy:
         for name, origin in origins.items():
             kept = old.get(name)
             if kept is not None and kept.origin == origin:
+                kept.settings = self.settings
                 self._connectors[name] = old.pop(name)
             else:
                 self._connectors[name] = Connector(

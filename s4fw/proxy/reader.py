@@ -8,7 +8,7 @@ again, around other digits of the same kind, the head has the same meaning and i
 from __future__ import annotations
 
 from s4fw.proxy.chunked import ChunkedBody
-from s4fw.proxy.head import HEAD_END, LENGTH, Head, PartialHead, read_head
+from s4fw.proxy.head import HEAD_END, Head, PartialHead, read_head
 from s4fw.proxy.settings import Settings
 
 _LENGTH_NAME = b"\r\ncontent-length: "
@@ -35,9 +35,10 @@ class RequestReader:
         return self._partial is None
 
     def read_head(self, data: bytes, last: Head | None, settings: Settings) -> bytes:
-        """Take bytes of a head; sets `head` when it is whole.  Returns what follows it.
+        """Take bytes of a head; sets `head` when it is whole.  Returns what is left.
 
-        `last` is the head of the request before on this connection.  Raises Refusal.
+        A body of known length that is all there is taken along.  `last` is the head of the request
+        before on this connection.  Raises Refusal.
         """
         if self._partial is None:
             if self._before and last is not None and data.startswith(self._before):
@@ -47,8 +48,8 @@ class RequestReader:
             end = data.find(HEAD_END)
             if end >= 0 and data[0] != 13:
                 end += len(HEAD_END)
-                self._take(data[:end], settings)
-                return data[end:]
+                head = self._take(data[:end], settings)
+                return data[end:] if head.is_chunked else self._take_along(data, end, head)
             self._partial = PartialHead()
         whole = self._partial.feed(data, settings)
         if whole is None:
@@ -56,10 +57,18 @@ class RequestReader:
                 self._partial = None
             return b""
         self._partial = None
-        self._take(whole[0], settings)
-        return whole[1]
+        head = self._take(whole[0], settings)
+        return whole[1] if head.is_chunked else self._take_along(whole[1], 0, head)
 
-    def _take(self, block: bytes, settings: Settings) -> None:
+    def _take_along(self, data: bytes, at: int, head: Head) -> bytes:
+        """Take the body out of the bytes after a head, if it is all there."""
+        end = at + head.content_length
+        if len(data) < end:
+            return data[at:]
+        self.body = data[at:end]
+        return data[end:]
+
+    def _take(self, block: bytes, settings: Settings) -> Head:
         head = self.head = read_head(block, settings)
         self._before = b""
         if head.content_length and not head.expects_continue:
@@ -71,6 +80,7 @@ class RequestReader:
                 end = block.index(b"\r\n", at)
                 if block[at:end] == b"%d" % head.content_length:
                     self._before, self._after = block[:at], block[end:]
+        return head
 
     def _read_same(self, data: bytes, last: Head) -> bytes | None:
         """The head of last time around another length; None when it is not."""
@@ -79,21 +89,21 @@ class RequestReader:
         if end < 0 or not data.startswith(self._after, end):
             return None
         digits = data[at:end]
-        if LENGTH.fullmatch(digits) is None:
+        if not digits.isdigit() or digits[0] == 48 or len(digits) > 18:  # 48: a leading zero
             return None
         last.content_length = int(digits)
         self.head = last
-        return data[end + len(self._after) :]
+        return self._take_along(data, end + len(self._after), last)
 
     def begin_body(self, settings: Settings) -> None:
-        """The head was found good: its body follows."""
+        """The head was found good, and its body is not all there yet."""
         head = self.head
         assert head is not None
-        self._left = head.content_length
         if head.is_chunked:
             self._chunked = ChunkedBody(settings.body_bytes_max)
-        elif not self._left:
-            self.body = b""
+        else:
+            self._left = head.content_length
+            self._parts = bytearray()
 
     def read_body(self, data: bytes) -> bytes:
         """Take bytes of the body; sets `body` when it is whole.  Returns the rest.
@@ -106,16 +116,11 @@ class RequestReader:
             if chunked.is_complete:
                 self.body = chunked.body
             return chunked.rest
-        left = self._left
         parts = self._parts
-        if parts is None and len(data) >= left:  # the usual case: all in one read
-            self.body = data if len(data) == left else data[:left]
-            return data[left:]
-        if parts is None:
-            parts = self._parts = bytearray()
-        taken = min(left, len(data))
+        assert parts is not None
+        taken = min(self._left, len(data))
         parts += memoryview(data)[:taken]
-        self._left = left - taken
+        self._left -= taken
         if not self._left:
             self.body = parts
         return data[taken:]

@@ -83,8 +83,10 @@ class Upstream(asyncio.Protocol, Timed):
             return False
         return not self._poll.poll(0)
 
-    def send(self, served: Served, pieces: Sequence[bytes | bytearray | memoryview]) -> bool:
-        """Send a request.  False says that provably not one byte of it left."""
+    def send(
+        self, served: Served, pieces: Sequence[bytes | bytearray | memoryview], size: int
+    ) -> bool:
+        """Send a request of `size` bytes.  False says that provably not one byte of it left."""
         transport = self.transport
         if transport is None or transport.is_closing():
             return False
@@ -102,9 +104,8 @@ class Upstream(asyncio.Protocol, Timed):
         except OSError:
             return False
         self.served = served
-        rest = _after(pieces, written)
-        if rest:
-            transport.writelines(rest)
+        if written < size:
+            transport.writelines(_after(pieces, written))
         return True
 
     def until(self, deadline_ns: int) -> None:

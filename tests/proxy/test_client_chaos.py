@@ -185,7 +185,7 @@ async def test_stalled_caller_does_not_grow_our_memory(rig: Rig) -> None:
     assert (await rig.settled()).reason is Reason.USAGE
 
 
-@on_rig()
+@on_rig(drain_answer_ns=5_000_000_000)
 async def test_caller_that_never_reads_is_left_and_the_truth_learnt(rig: Rig) -> None:
     """CLI-03: the stall deadline ends the caller, not the accounting."""
     rig.upstream.scripts = [[STREAM_HEAD, *[chunk(EVENT * 1000)] * 200, REST]]
