@@ -79,6 +79,7 @@ class Exchange:
         "budget_resets_at",
         "budget_warning",
         "caller",
+        "denied_by",
         "first_byte_ns",
         "id",
         "is_client_gone",
@@ -119,6 +120,7 @@ class Exchange:
         self.budget_resets_at: str | None = None
         self.budget_warning: str | None = None
         self.shadow_reason: str | None = None  # why shadow mode would have blocked
+        self.denied_by: tuple[int, int] | None = None  # cell and generation that it did not fit
         # pipeline
         self.block: Block | None = None
         self.is_finished = False

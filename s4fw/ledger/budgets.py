@@ -61,17 +61,19 @@ class AppliedCell:
 class Applied:
     """All cells of one attribution in the current windows."""
 
-    __slots__ = ("cell_set", "cells", "shown", "until_ns", "values", "warned")
+    __slots__ = ("cell_set", "cells", "places", "shown", "until_ns", "values", "warned")
 
     def __init__(
         self,
         cell_set: CellSet,
         cells: list[AppliedCell],
+        places: list[tuple[int, int]],
         values: tuple[int, ...],
         until_ns: int,
     ) -> None:
         self.cell_set = cell_set
         self.cells = cells
+        self.places = places  # index and generation of each cell
         self.values = values
         self.until_ns = until_ns  # on the boot clock: when the first of its windows ends
         self.shown = [(i, c) for i, c in enumerate(cells) if c.rule.is_shown]
@@ -172,7 +174,7 @@ class Budgets:
             cells.append(AppliedCell(rule, scope, ends_s))
             until_s = min(until_s, ends_s)
         until_ns = until_s * 1_000_000_000 - self._clock.offset_ns
-        applied = Applied(self._table.cell_set(places, ids), cells, ids, until_ns)
+        applied = Applied(self._table.cell_set(places, ids), cells, places, ids, until_ns)
         if len(self._applied) >= REMEMBERED_MAX:
             self._applied.clear()
         self._applied[attribution] = applied
@@ -204,6 +206,7 @@ class Budgets:
     def _block(self, x: Exchange, applied: Applied | None, refused: int) -> Block:
         if refused == t.DENIED and applied is not None:
             index = self._table.answer[0]
+            x.denied_by = applied.places[index]
             return self._exceeded(x, applied.cells[index], self._table.answer[2 + index])
         if refused == t.FROZEN:
             return Block(FROZEN, "not sent. Spending is frozen by the operator of this firewall.")

@@ -142,17 +142,19 @@ def fill(row: memoryview, x: Exchange, at_ns: int, reason: Reason, price: int) -
 
 
 def fill_block(row: memoryview, x: Exchange, at_ns: int, values: tuple[int, ...]) -> None:
-    """Write the whole row of a refused exchange: it holds no money and no cells."""
+    """Write the whole row of a refused exchange: no money, and the cell it did not fit, if any."""
     block = x.block
     code = CODE_INDEX.get(block.code, 0) if block is not None else 0
     status = block.code.status if block is not None else 0
+    cell, generation = x.denied_by or (0, 0)
+    count = 0 if x.denied_by is None else 1
     _ALL.pack_into(
         row,
         0,
-        *(0, at_ns, x.id, Kind.BLOCK, Reason.NOT_SENT, Decision.BLOCK, 0, status, 0),
+        *(0, at_ns, x.id, Kind.BLOCK, Reason.NOT_SENT, Decision.BLOCK, count, status, 0),
         *(values or _NO_VALUES),
-        *_NO_VALUES,
-        *_NO_VALUES,
+        *(cell, *_NO_VALUES[1:]),
+        *(generation, *_NO_VALUES[1:]),
         *(x.quote_nusd, 0),
         *_tail_of(x, 0, code),
     )

@@ -246,6 +246,8 @@ def test_journal_row_of_a_block_names_its_code_and_no_money(table: Table) -> Non
         row.reserved_nusd,
         row.status,
     )
+    (cell,) = table.cells()
+    assert ((cell.index, cell.generation),) == row.cells
 
 
 def test_upkeep_lowers_and_raises_limits_of_open_cells(table: Table) -> None:
