@@ -9,10 +9,20 @@ char context[256] = "";
 fault_counts *counts;
 
 static char folder[64], path[96];
+static pid_t folder_owner;
 static int armed_point = -1, armed_for;
+
+/* Only by the process that made it: children fail, too. */
+static void remove_folder(void) {
+    if (!folder[0] || getpid() != folder_owner) return;
+    unlink(path);
+    rmdir(folder);
+    folder[0] = 0;
+}
 
 _Noreturn void fail(const char *file, int line, const char *condition) {
     fprintf(stderr, "%s:%d: %s\n  %s\n", file, line, condition, context);
+    remove_folder();
     _exit(1);
 }
 
@@ -20,14 +30,8 @@ _Noreturn void fail_equal(const char *file, int line, const char *what, long lon
                           long long actual) {
     fprintf(stderr, "%s:%d: %s is %lld, expected %lld\n  %s\n", file, line, what, actual, expected,
             context);
+    remove_folder();
     _exit(1);
-}
-
-static void remove_folder(void) {
-    if (!folder[0]) return;
-    unlink(path);
-    rmdir(folder);
-    folder[0] = 0;
 }
 
 const char *scratch_path(void) { return path; }
@@ -40,6 +44,7 @@ s4_table *scratch_table(uint32_t slots, uint32_t cells, uint32_t leases, uint32_
     if (!folder[0]) {
         snprintf(folder, sizeof folder, "%.40s/s4tableXXXXXX", root);
         CHECK(mkdtemp(folder) != NULL);
+        folder_owner = getpid();
         snprintf(path, sizeof path, "%s/table", folder);
         atexit(remove_folder);
     }

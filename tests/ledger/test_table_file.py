@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import struct
-import time
 from pathlib import Path
 
 import pytest
 
 from s4fw.ledger.table import Table, TableDamaged, is_on_tmpfs
+from tests.harness.wait import wait_until
 
 REQUEST = bytes(range(16))
 CELLS_AT = 56  # in the header: where the cells begin
@@ -122,15 +122,14 @@ def test_reset_counts_the_orphans_of_a_dead_master(table: Table, path: Path) -> 
             inherited.close()
             os._exit(0)
         os.kill(os.getpid(), signal.SIGKILL)
-    os.waitpid(master, 0)
-    assert table.reset_lock_if_alone() is False
-    os.write(opened, b"x")
-    deadline = time.monotonic() + 10
-    while not table.reset_lock_if_alone():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    os.close(gate)
-    os.close(opened)
+    try:
+        os.waitpid(master, 0)
+        assert table.reset_lock_if_alone() is False
+    finally:
+        os.write(opened, b"x")
+        os.close(gate)
+        os.close(opened)
+    wait_until(table.reset_lock_if_alone, "the orphan is gone")
 
 
 def test_close_with_a_slice_in_use_keeps_the_memory_until_it_is_gone(table: Table) -> None:
