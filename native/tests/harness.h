@@ -36,6 +36,9 @@ s4_table *scratch_table(uint32_t slots, uint32_t cells, uint32_t leases, uint32_
 const char *scratch_path(void);
 void drop_scratch(s4_table *t);
 
+/* A fork whose child dies with us, however we die: a test must not leave a busy process behind. */
+pid_t start_child(void);
+
 /* Waits for one child; 0: it ended well, SIGKILL: it was killed, anything else fails the test. */
 int wait_for(pid_t child);
 

@@ -128,8 +128,7 @@ static _Noreturn void work(int self, uint64_t random) {
 
 static pid_t start(int self, uint64_t *random) {
     uint64_t state = draw(random) | 1;
-    pid_t child = fork();
-    CHECK(child >= 0);
+    pid_t child = start_child();
     if (child == 0) work(self, state);
     return child;
 }
@@ -174,8 +173,7 @@ static void check_running(void) {
 
 static void recover(int slot, uint64_t *random) {
     for (;;) {
-        pid_t child = fork();
-        CHECK(child >= 0);
+        pid_t child = start_child();
         if (child == 0) {
             s4_recovered out;
             CHECK_EQUAL(S4_OK, s4_table_recover(t, (uint32_t)slot, 1, 19, &out));

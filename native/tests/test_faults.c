@@ -42,8 +42,7 @@ static void claim_cells(world *w) {
 
 /* A process that dies with one lease reserved and one sent. */
 static void leave_a_dead_slot(world *w) {
-    pid_t child = fork();
-    CHECK(child >= 0);
+    pid_t child = start_child();
     if (child == 0) {
         CHECK_EQUAL(S4_OK, s4_table_join(w->t, DEAD, 1));
         CHECK(s4_table_reserve(w->t, &w->set, 7, request, 1) >= 0);
@@ -211,8 +210,7 @@ static void bury(world *w) {
 
 /* Runs the operation in a child that dies at the nth passing of a point.  0: it never got there. */
 static int run_and_die(world *w, const struct operation *operation, int point, int nth) {
-    pid_t child = fork();
-    CHECK(child >= 0);
+    pid_t child = start_child();
     if (child == 0) {
         take_seat(w);
         if (point >= 0) arm(point, nth);
@@ -225,8 +223,7 @@ static int run_and_die(world *w, const struct operation *operation, int point, i
 
 /* A child that only takes the lock, and dies on the way. */
 static int repair_and_die(world *w, int point, int nth) {
-    pid_t child = fork();
-    CHECK(child >= 0);
+    pid_t child = start_child();
     if (child == 0) {
         s4_mismatch found[1];
         arm(point, nth);

@@ -283,8 +283,7 @@ static void test_stopped_holder_of_the_lock_makes_others_refuse_in_time(void) {
     s4_cell_set set = set_of(t, (int64_t[]){100}, (int64_t[]){100}, 1);
     int ready[2];
     CHECK(pipe(ready) == 0);
-    pid_t child = fork();
-    CHECK(child >= 0);
+    pid_t child = start_child();
     if (child == 0) {
         CHECK_EQUAL(S4_OK, s4_lock(t, 1000));
         CHECK(write(ready[1], "x", 1) == 1);
@@ -309,8 +308,7 @@ static void test_unsound_redo_record_is_never_applied_and_all_calls_say_damaged(
     s4_table *t = joined(8);
     s4_cell_set set = set_of(t, (int64_t[]){100}, (int64_t[]){100}, 1);
     char problem[S4_PROBLEM_BYTES];
-    pid_t child = fork();
-    CHECK(child >= 0);
+    pid_t child = start_child();
     if (child == 0) {
         CHECK_EQUAL(S4_OK, s4_lock(t, 1000));
         s4_put(&t->root->redo_n, 1);
@@ -333,8 +331,7 @@ static void test_slot_belongs_to_one_process_and_is_free_after_its_death(void) {
     s4_recovered out;
     s4_slot_info info;
     CHECK(pipe(ready) == 0);
-    pid_t child = fork();
-    CHECK(child >= 0);
+    pid_t child = start_child();
     if (child == 0) {
         CHECK_EQUAL(S4_OK, s4_table_join(t, 0, 1));
         CHECK_EQUAL(S4_INVALID, s4_table_join(t, 1, 1)); /* one slot each */
