@@ -26,11 +26,12 @@
  * Why the orderings suffice, also on ARM.  (1) Death.  SIGKILL stops a thread between two
  * instructions: what it stored is a prefix of its program order, and the kernel's hand-over of the
  * lock word (atomic, ordered) publishes all of that prefix to the next owner.  So the commit point
- * only needs program order: record, valid := 1, words, valid := 0, kept by release stores and
- * fences. (2) Readers without the lock.  A sequence lock: `seq` is odd while words are applied; the
- * writer has a release fence after making it odd and a release store to make it even; the reader
- * acquires it, reads, has an acquire fence, and reads it again.  (3) A row or value published by
- * linking it: its bytes precede the same release fence, the reader acquires the head or the bucket.
+ * only needs program order: record, valid := 1, words, valid := 0, kept by release stores.
+ * (2) Readers without the lock.  A sequence lock: `seq` is odd while words are applied; each word is
+ * a release store, and so is the one that makes it even; the reader acquires it, reads, has an
+ * acquire fence, and reads it again.  (3) A row or value published by linking it: the word that
+ * links is released after its bytes, the reader acquires the head or the bucket.  tests/model lists
+ * every access without the lock, and shows what breaks with a weaker order.
  *
  * What may be stale: slot words and counters (shown to people), `touched` (closes idle cells a few
  * milliseconds late).  Money never.  If a process is stopped inside its ~50 ns section the others
@@ -228,7 +229,7 @@ struct s4_table {
 
 /* -- words ------------------------------------------------------------------------------------- */
 
-/* Relaxed: the lock orders its holders, and the release fence of `apply` orders the readers. */
+/* Relaxed: the lock orders its holders; readers without it acquire, or look at seq. */
 static inline int64_t s4_get(const s4_word *word) {
     return atomic_load_explicit((s4_word *)word, memory_order_relaxed);
 }

@@ -31,6 +31,9 @@ static int has_key(const s4_cell *cell, uint32_t budget, uint32_t kind, int64_t 
 /* Writes the fields that a free cell holds as scratch; the control word stays closed. */
 static void prepare(s4_cell *cell, uint32_t budget, uint32_t kind, int64_t start_s,
                     const uint32_t ids[S4_IDS_MAX], int64_t limit, int64_t stated) {
+    /* Release fence: a reader that copies any word below, and believed that the cell was still the
+     * old one, also sees that `seq` moved when it was closed, by whichever process. */
+    atomic_thread_fence(memory_order_release);
     s4_put(&cell->limit, limit);
     s4_put(&cell->stated, stated);
     s4_word *zeros[] = {&cell->used, &cell->charged, &cell->accrued,
@@ -186,16 +189,24 @@ static void copy_cell(s4_table *t, uint32_t index, s4_cell_info *out) {
     out->is_frozen = (uint32_t)s4_is_frozen(t, cell->budget);
 }
 
-/* Retried until no operation was applied meanwhile.  A copy takes ~20 ns and an application ~20, so
- * a few tries do even when all workers are busy; what defeats 1,000 is an owner that died half way,
- * and taking the lock repairs that. */
+/* A copy is whole when no operation was applied meanwhile.  It takes ~20 ns and an application ~20,
+ * so a few tries do even when all workers are busy; what defeats 1,000 is an owner that died half
+ * way, and taking the lock repairs that. */
+#define TRIES 1000
+
+static int64_t begin_copy(const s4_table *t) { return s4_get_acquire(&t->root->seq); }
+
+static int is_whole(const s4_table *t, int64_t before) {
+    /* Acquire fence: the copies are read before seq is read again. */
+    atomic_thread_fence(memory_order_acquire);
+    return before % 2 == 0 && before == s4_get(&t->root->seq);
+}
+
 static int read_cell(s4_table *t, uint32_t index, s4_cell_info *out) {
-    for (int tries = 0; tries < 1000; tries++) {
-        int64_t before = s4_get_acquire(&t->root->seq);
+    for (int tries = 0; tries < TRIES; tries++) {
+        int64_t before = begin_copy(t);
         copy_cell(t, index, out);
-        /* Acquire fence: the copies above are read before seq is read again. */
-        atomic_thread_fence(memory_order_acquire);
-        if (before % 2 == 0 && before == s4_get(&t->root->seq)) return S4_OK;
+        if (is_whole(t, before)) return S4_OK;
     }
     int code = s4_lock(t, S4_LOCK_SLOW_MS);
     if (code) return code;
@@ -263,11 +274,23 @@ int s4_table_release(s4_table *t, uint32_t budget) {
     return S4_OK;
 }
 
-int s4_table_frozen(s4_table *t, uint32_t *out) {
+static int copy_frozen(const s4_table *t, uint32_t *out) {
     int n = 0;
     if (s4_get(&t->root->frozen_all)) out[n++] = 0;
     int64_t listed = s4_get(&t->root->frozen_n);
     for (int64_t i = 0; i < listed && i < S4_FROZEN_MAX; i++)
         out[n++] = (uint32_t)s4_get(&t->root->frozen[i]);
+    return n;
+}
+
+int s4_table_frozen(s4_table *t, uint32_t *out) {
+    for (int tries = 0; tries < TRIES; tries++) {
+        int64_t before = begin_copy(t);
+        int n = copy_frozen(t, out);
+        if (is_whole(t, before)) return n;
+    }
+    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    int n = copy_frozen(t, out); /* without the lock it may be of two instants, which people bear */
+    if (code == S4_OK) s4_unlock(t);
     return n;
 }

@@ -54,12 +54,12 @@ void s4_redo_apply(s4_table *t) {
     int64_t n = s4_get(&root->redo_n);
     int64_t odd = s4_get(&root->seq) | 1; /* a dead owner may have left it odd */
     s4_put(&root->seq, odd);
-    /* Release: a reader that sees any word below also sees seq odd (and what the words publish: row
-     * and value bytes), and `valid` was stored before any of them. */
-    atomic_thread_fence(memory_order_release);
     for (int64_t i = 0; i < n; i++) {
         s4_word *word = (s4_word *)(void *)(t->base + s4_get(&root->redo[i].offset));
-        s4_put(word, s4_get(&root->redo[i].value));
+        /* Release, each: a reader that sees the word also sees seq odd, what the word publishes
+         * (row and value bytes) and the words before it (a new record's link before its bucket);
+         * and `valid` was stored before any of them. */
+        s4_put_release(word, s4_get(&root->redo[i].value));
         S4_FAULT(WORD);
     }
     /* Release: a reader that sees seq even again sees every word. */

@@ -175,7 +175,7 @@ static int empty(s4_table *t, uint32_t id, int64_t since_ns) {
 static int sweep_value(s4_table *t, uint32_t id, int64_t since_ns, int64_t now_ns,
                        s4_swept *out) {
     s4_value *value = value_at(t, id);
-    int64_t state = s4_get(&value->state);
+    int64_t state = s4_get_acquire(&value->state); /* its dimension was written before */
     int is_unused = state == S4_VALUE_LIVE && is_chosen_by_callers(value->dimension) &&
                     s4_get(&value->cells) == 0 && s4_get(&value->touched_ns) < since_ns;
     if (!is_unused && state != S4_VALUE_RETIRED) return S4_OK;
