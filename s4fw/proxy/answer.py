@@ -82,10 +82,10 @@ class AnswerReader:
         """Let go of the parser, which holds this object in turn."""
         self._parser.close()
 
-    def feed(self, data: bytes) -> None:
-        """Take bytes of the answer."""
+    def feed(self, data: memoryview) -> None:
+        """Take bytes of the answer; nothing of `data` is kept."""
         if not self.has_head:
-            self._raw = self._raw + data if self._raw else data
+            self._raw += data
         if not self._parser.feed(data):
             self.is_reusable = False  # unreadable: the answer's fault, unless it was complete
             self.is_faulty |= not self.is_complete

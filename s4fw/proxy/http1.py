@@ -71,7 +71,7 @@ class AnswerParser:
         """Whether the upstream keeps the connection after the present answer."""
         return bool(self._parser.should_keep_alive())
 
-    def feed(self, data: bytes) -> bool:
+    def feed(self, data: memoryview) -> bool:
         """Parse bytes; False when they cannot be read (an upgrade is none of ours either)."""
         try:
             self._parser.feed_data(data)

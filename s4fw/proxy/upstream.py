@@ -19,6 +19,10 @@ from s4fw.proxy.deadlines import Timed, Wheel
 
 _PIECES_MAX = 64  # of one writev; far below IOV_MAX (1024)
 
+# All connections read into one buffer: what is read is parsed at once, and what is kept is copied
+# by the parser.  Its size bounds what one read can add to a caller's unsent bytes.
+_buffer = memoryview(bytearray(64 * 1024))
+
 
 class Served(Protocol):
     """The exchange that a connection serves."""
@@ -43,7 +47,7 @@ class Owner(Protocol):
         """The connection is gone."""
 
 
-class Upstream(asyncio.Protocol, Timed):
+class Upstream(asyncio.BufferedProtocol, Timed):
     """One connection; `served` is None while it is idle."""
 
     __slots__ = ("_fd", "_owner", "_poll", "_wheel", "is_counted", "reader", "served", "transport")
@@ -134,14 +138,17 @@ class Upstream(asyncio.Protocol, Timed):
 
     # Called by the event loop.
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         served = self.served
         if served is None:  # bytes that answer no request
             self.close()
             return
         reader = self.reader
         try:
-            reader.feed(data)
+            reader.feed(_buffer[:nbytes])
             served.received(reader)
         except Exception as fault:
             served.broken(fault)
