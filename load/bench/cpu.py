@@ -64,11 +64,20 @@ def tree(root: int) -> set[int]:
     return set(ticks(root))
 
 
-def spent_us(before: dict[int, int], after: dict[int, int]) -> int:
-    """Microseconds that a tree used between two looks at it.  Raises TreeChanged."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Microseconds that a tree used: all of it, and what of it its busiest processes did not."""
+
+    us: int
+    beside_us: int
+
+
+def spent(before: dict[int, int], after: dict[int, int], busiest: int) -> Spent:
+    """What a tree used between two looks at it; `busiest`: its workers.  Raises TreeChanged."""
     if before.keys() != after.keys():
         raise TreeChanged(f"{len(before)} processes before, {len(after)} after")
-    return (sum(after.values()) - sum(before.values())) * US_PER_TICK
+    used = sorted(((after[pid] - before[pid]) * US_PER_TICK for pid in before), reverse=True)
+    return Spent(sum(used), sum(used[busiest:]))
 
 
 def pin(root: int, cores: set[int]) -> None:

@@ -17,6 +17,12 @@ from load.bench.rounds import Comparison
 
 RESULTS = Path(__file__).parents[1] / "results"
 
+# Processes that ran or waited to, over the minute before.
+BUSY = 0.7
+BUSY_SENTENCE = (
+    "Others used this machine: ratios of processor time hold, delays and times are theirs too."
+)
+
 Row = tuple[str, ...]
 RATIO_HEAD = ("shape", "what", "firewall", "nginx", "ratio", "rounds", "mark", "verdict")
 DELAY_HEAD = ("added p99", "what", "firewall", "nginx", "added", "rounds", "mark", "verdict")
@@ -29,6 +35,11 @@ def verdict(value: float, mark: float | None, is_least: bool = False) -> str:
         return "-"
     is_kept = value >= mark if is_least else value <= mark
     return "ok" if is_kept else "missed"
+
+
+def _of(measured: Comparison | Figure) -> str:
+    is_least = isinstance(measured, Figure) and measured.is_least
+    return verdict(measured.value, measured.mark, is_least)
 
 
 def _what(says: str, notes: Sequence[str]) -> str:
@@ -45,7 +56,7 @@ def ratio_row(c: Comparison) -> Row:
         f"{c.value:.2f}x",
         f"{c.low:.2f}-{c.high:.2f}",
         f"<= {c.mark:.1f}x" if c.mark else "-",
-        verdict(c.value, c.mark),
+        _of(c),
     )
 
 
@@ -59,7 +70,7 @@ def delay_row(c: Comparison) -> Row:
         f"{c.value:+.2f} ms",
         f"{c.low:+.2f} to {c.high:+.2f}",
         f"< {c.mark:.0f} ms",
-        verdict(c.value, c.mark),
+        _of(c),
     )
 
 
@@ -71,7 +82,7 @@ def figure_row(f: Figure) -> Row:
         _what(f.says, f.notes),
         f"{f.value:,.3g} {f.unit}" if f.value < 1000 else f"{f.value:,.0f} {f.unit}",
         f"{sign} {f.mark:g} {f.unit}" if f.mark is not None else "-",
-        verdict(f.value, f.mark, f.is_least),
+        _of(f),
     )
 
 
@@ -84,6 +95,12 @@ class Report:
         self.ratios: list[Comparison] = []
         self.delays: list[Comparison] = []
         self.figures: list[Figure] = []
+        self.failures: dict[str, str] = {}  # what could not be measured, and why
+
+    def missed(self) -> list[str]:
+        """The names of what passed its mark."""
+        ratios = [c.name for c in (*self.ratios, *self.delays) if _of(c) == "missed"]
+        return ratios + [f.name for f in self.figures if _of(f) == "missed"]
 
     def tables(self) -> list[tuple[Row, list[Row]]]:
         """Heads and rows of what there is."""
@@ -106,6 +123,7 @@ class Report:
     def show(self, console: Console) -> None:
         """Print the tables."""
         for head, rows in self.tables():
+            console.print()
             shown = Table(box=None, header_style="bold", pad_edge=False)
             for name in head:
                 shown.add_column(name, overflow="fold")
@@ -114,15 +132,24 @@ class Report:
                 last = f"[{colour}]{row[-1]}[/]" if colour else row[-1]
                 shown.add_row(*row[:-1], last)
             console.print(shown)
-            console.print()
+        for name, why in self.failures.items():
+            console.print(f"not measured: {name}: {why}", style="red", markup=False)
+        console.print()
         console.print(self.machine_line(), style="dim", highlight=False)
+        if self.machine.load_before > BUSY:
+            console.print(BUSY_SENTENCE, style="yellow", highlight=False)
+        missed = self.missed()
+        console.print(f"missed: {', '.join(missed)}" if missed else "no mark is missed")
 
     def markdown(self) -> str:
         """The same tables as Markdown."""
         parts = ["# Benchmark", self.machine_line() + "."]
+        if self.machine.load_before > BUSY:
+            parts.append(BUSY_SENTENCE)
         for head, rows in self.tables():
             lines = [head, tuple("---" for _ in head), *rows]
             parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        parts += [f"Not measured: {name}." for name in self.failures]
         return "\n\n".join(parts) + "\n"
 
     def write(self, folder: Path = RESULTS) -> Path:
@@ -134,11 +161,10 @@ class Report:
         document = {
             "machine": asdict(self.machine),
             "rounds": self.rounds,
-            "ratios": [asdict(c) | {"verdict": verdict(c.value, c.mark)} for c in self.ratios],
-            "delays": [asdict(c) | {"verdict": verdict(c.value, c.mark)} for c in self.delays],
-            "figures": [
-                asdict(f) | {"verdict": verdict(f.value, f.mark, f.is_least)} for f in self.figures
-            ],
+            "ratios": [asdict(c) | {"verdict": _of(c)} for c in self.ratios],
+            "delays": [asdict(c) | {"verdict": _of(c)} for c in self.delays],
+            "figures": [asdict(f) | {"verdict": _of(f)} for f in self.figures],
+            "failures": list(self.failures),
         }
         path.with_suffix(".json").write_text(json.dumps(document, indent=1) + "\n")
         return path

@@ -37,8 +37,9 @@ _PROXY = """
 class Rival:
     """A running proxy: `port` stands before the fixed answer, `stream_port` before the pacer."""
 
-    def __init__(self, name: str, child: Child, port: int, stream_port: int) -> None:
+    def __init__(self, name: str, child: Child, workers: int, port: int, stream_port: int) -> None:
         self.name = name
+        self.workers = workers
         self.child = child
         self.port = port
         self.stream_port = stream_port
@@ -54,7 +55,7 @@ def nginx(folder: Path, workers: int, cores: set[int], behind: int, behind_strea
     servers = _PROXY.format(port=port, behind=behind, more="")
     servers += _PROXY.format(port=stream_port, behind=behind_stream, more="proxy_buffering off;")
     child = start_nginx(folder, "nginx", servers, workers, cores, [port, stream_port])
-    return Rival("nginx", child, port, stream_port)
+    return Rival("nginx", child, workers, port, stream_port)
 
 
 def _configuration(folder: Path, workers: int, behind: int) -> dict[str, Any]:
@@ -85,8 +86,10 @@ def _configuration(folder: Path, workers: int, behind: int) -> dict[str, Any]:
 class Firewall(Rival):
     """The firewall before one of the upstreams: both ports are the same."""
 
-    def __init__(self, child: Child, port: int, admin_port: int, ready_s: float) -> None:
-        super().__init__("firewall", child, port, port)
+    def __init__(
+        self, child: Child, workers: int, port: int, admin_port: int, ready_s: float
+    ) -> None:
+        super().__init__("firewall", child, workers, port, port)
         self.admin_port = admin_port
         self.ready_s = ready_s  # from its start to its ready line
 
@@ -107,4 +110,4 @@ def firewall(folder: Path, workers: int, cores: set[int], behind: int) -> Firewa
         child.end()
         raise
     ports = [urlsplit(words[at]).port or 0 for at in (2, 4)]
-    return Firewall(child, ports[0], ports[1], time.monotonic() - start_s)
+    return Firewall(child, workers, ports[0], ports[1], time.monotonic() - start_s)

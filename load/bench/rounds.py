@@ -28,6 +28,7 @@ class Sample:
     """One side of a round."""
 
     us_each: float  # processor time per request or chunk
+    beside_us: float  # of it, outside the workers: master, steward
     per_second: float
     p99_ms: float
     joined: float = 1.0  # chunks in each read of a caller
@@ -60,12 +61,23 @@ def sample(
     before = rival.ticks()
     if isinstance(load, Streams):
         seen = streams.run(rival.stream_port, load)
-        spent_us = cpu.spent_us(before, rival.ticks())
-        return Sample(spent_us / seen.chunks, 0.0, seen.p99_ms(), seen.chunks / seen.reads)
+        spent = cpu.spent(before, rival.ticks(), rival.workers)
+        return Sample(
+            spent.us / seen.chunks,
+            spent.beside_us / seen.chunks,
+            0.0,
+            seen.p99_ms(),
+            seen.chunks / seen.reads,
+        )
     report = bed.wrk.run(load, rival.port, seconds)
-    spent_us = cpu.spent_us(before, rival.ticks())
+    spent = cpu.spent(before, rival.ticks(), rival.workers)
     check(report, is_refused)
-    return Sample(spent_us / report.requests, report.requests / report.seconds, report.p99_ms)
+    return Sample(
+        spent.us / report.requests,
+        spent.beside_us / report.requests,
+        report.requests / report.seconds,
+        report.p99_ms,
+    )
 
 
 def check(report: Report, is_refused: bool) -> None:
@@ -115,11 +127,16 @@ def _steady(side: Callable[[], Sample]) -> Sample:
 def _of_pairs(shape: Shape, pairs: list[tuple[Sample, Sample]]) -> Comparison:
     ratios = [ours.us_each / theirs.us_each for ours, theirs in pairs]
     rate = [median(side[which].per_second for side in pairs) for which in (0, 1)]
-    notes = []
-    extra = {"ours_per_second": rate[0], "theirs_per_second": rate[1]}
+    beside_us = median(ours.beside_us for ours, _ in pairs)
+    notes = [f"{beside_us:.1f} us of it in steward and master"]
+    extra = {"ours_per_second": rate[0], "theirs_per_second": rate[1], "beside_us": beside_us}
     if isinstance(shape.ours, Streams):
         joined = [median(side[which].joined for side in pairs) for which in (0, 1)]
-        extra = {"ours_chunks_per_read": joined[0], "theirs_chunks_per_read": joined[1]}
+        extra = {
+            "ours_chunks_per_read": joined[0],
+            "theirs_chunks_per_read": joined[1],
+            "beside_us": beside_us,
+        }
         notes.append(f"{joined[0]:.2f} chunks a read behind us, {joined[1]:.2f} behind nginx")
     return Comparison(
         shape.name,

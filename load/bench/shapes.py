@@ -48,8 +48,8 @@ TRANSCRIPT = Load(payloads.transcript())
 
 # 13,000 chunks a second: far from saturation, so that chunks pass one by one.
 LONG_STREAMS = Streams(callers=200, chunks=200, every_ms=15)
-# About 900 streams a second, each with its first token.
-SHORT_STREAMS = Streams(callers=50, chunks=10, every_ms=5, seconds=2.5)
+# About 500 streams a second, each with its first token.
+SHORT_STREAMS = Streams(callers=100, chunks=10, every_ms=20, seconds=2.0)
 
 
 def _both(name: str, says: str, load: Load | Streams, mark: float | None, **more: int) -> Shape:
