@@ -113,7 +113,7 @@ class ChunkedBody:
         match = _TRAILER.fullmatch(line)
         if match is None or match[1].lower() in _FRAMING:
             raise _invalid("a trailer is malformed or not allowed there")
-        self._add_overhead(len(line))
+        self._add_overhead(len(line) + 2)
 
     def _add_overhead(self, count: int) -> None:
         self._overhead += count

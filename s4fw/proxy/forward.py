@@ -350,7 +350,8 @@ class Forward:
             and not (meter.is_complete or meter.saw_error or meter.usage is not None)
         ):
             # By its own wire shape it had no end, however properly HTTP ended it.
-            self._pass_on(tail)
+            if tail:
+                self._pass_on(tail)
             self._fail(UPSTREAM_CUT, Reason.UPSTREAM_CUT)
             return
         lines = reader.lines

@@ -105,7 +105,7 @@ class Seen:
     @property
     def headers(self) -> dict[bytes, bytes]:
         """Lower-case names to values."""
-        lines = self.head.split(b"\r\n")[1:]
+        lines = self.head.split(b"\r\n")[1:-2]
         return {n.lower(): v.strip() for n, _, v in (line.partition(b":") for line in lines)}
 
 
