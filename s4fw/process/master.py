@@ -14,6 +14,7 @@ from __future__ import annotations
 import gc
 import logging
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -138,7 +139,8 @@ class Master:
         """Everybody beats: say so, to people, to scripts and to systemd."""
         self._is_announced = True
         data, admin = self._estate.urls
-        print(f"s4fw ready {data} admin {admin}", flush=True)
+        sys.stdout.write(f"s4fw ready {data} admin {admin}\n")
+        sys.stdout.flush()
         self._systemd.ready(f"{len(self._crew.children('worker'))} workers on {data}")
         self._witness.say("ready", "info", f"ready on {data}, admin on {admin}")
 

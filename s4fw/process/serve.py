@@ -28,7 +28,7 @@ def serve(path: Path, env: MutableMapping[str, str], log_level: str = "info") ->
     try:
         config = load(path, env)
     except ConfigErrors as errors:
-        print(errors, file=sys.stderr)
+        sys.stderr.write(f"{errors}\n")
         return CONFIGURATION
     kept = dict(env)  # the next reload expands ${VAR} again
     scrub_environment(env, _secrets_of(config))
@@ -38,7 +38,7 @@ def serve(path: Path, env: MutableMapping[str, str], log_level: str = "info") ->
     try:
         return Master(config, path, kept).run()
     except Stop as stop:
-        print(f"s4fw: {stop.sentence}", file=sys.stderr)
+        sys.stderr.write(f"s4fw: {stop.sentence}\n")
         return stop.code
 
 

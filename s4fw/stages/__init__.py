@@ -30,7 +30,8 @@ def build(
     return Pipeline(
         [
             Read(offload),  # one strict reading of the body; most bad input ends here
-            Attribute(config.keys, config.attribution),  # who pays; unknown keys end at the head
+            # Who pays; unknown keys end at the head.
+            Attribute(config.keys, config.attribution, lambda m: rates.row(m) is not None),
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
             Budget(budgets),  # takes the money, last: a refusal almost never has to give back
             Reconcile(budgets, rates, counters),  # first at finish: what it did cost

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Protocol
 
 from s4fw.core.attribution import DEFAULTED, DIMENSIONS, UNATTRIBUTED, Attribution
@@ -77,10 +77,13 @@ class Attribute(Stage):
     name = "attribute"
     is_for_free_routes = True
 
-    def __init__(self, keys: Sequence[Key], declared: Declared) -> None:
+    def __init__(
+        self, keys: Sequence[Key], declared: Declared, is_known_model: Callable[[str], bool]
+    ) -> None:
         # Keyed by digest: looking a digest up tells an attacker nothing about another one.
         self._keys = {bytes.fromhex(key.sha256): key for key in keys}
         self._known = declared.known
+        self._is_known_model = is_known_model
         self._remembered: dict[tuple[object, ...], Attribution] = {}
 
     def open(self, x: Exchange) -> Verdict:
@@ -129,6 +132,9 @@ class Attribute(Stage):
         attribution = self._remembered.get(given)
         if attribution is None:
             attribution = self._resolve(x)
+            if not self._is_known_model(x.request.model):
+                x.attribution = attribution  # refused in a moment; callers must not fill memory
+                return None
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
             self._remembered[given] = attribution
@@ -138,7 +144,8 @@ class Attribute(Stage):
     def _resolve(self, x: Exchange) -> Attribution:
         values: dict[str, str | None] = {
             "key": x.caller.id if x.caller is not None else None,
-            "model": x.request.model or None,
+            # A name that has no price is the caller's own text: it must not get into the books.
+            "model": x.request.model if self._is_known_model(x.request.model) else None,
             "provider": x.route.dialect.provider,
         }
         for dimension, header in HEADERS.items():

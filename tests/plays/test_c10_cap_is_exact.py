@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.harness import (
     post_chat,
     quiesce,
     send_all,
+    wait_until,
 )
 from tests.harness.client import chat_body
 from tests.harness.quote import dollars, quote_of
@@ -34,18 +36,23 @@ def send_and_release(
     proxy: Firewall, simulator: Simulator, requests: list[bytes], relayed: int
 ) -> list[int]:
     """Send all at once while the provider holds its answers until everything was decided."""
-    import threading
-
     done: list[list[int]] = []
     thread = threading.Thread(
         target=lambda: done.append(statuses(send_all(proxy.host, proxy.port, requests)))
     )
     thread.start()
     simulator.wait_held(relayed)
-    assert_cap_holds(proxy.budgets())
-    while thread.is_alive():  # more would be held than fits only if the cap did not hold
-        simulator.release()
-        thread.join(0.05)
+
+    def are_decided() -> bool:
+        """A release before every call was decided would make room for more."""
+        budgets = proxy.budgets()
+        assert_cap_holds(budgets)
+        return len(requests) - relayed == sum(entry["denials"] for entry in budgets)
+
+    wait_until(are_decided, f"all but {relayed} calls are refused", timeout_s=20)
+    assert relayed == simulator.state()["held"]
+    simulator.release()
+    thread.join(20)
     return done[0]
 
 

@@ -38,6 +38,11 @@ class Declared:
     known: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
+def is_priced(model: str) -> bool:
+    """The price table of these tests."""
+    return model == "gpt-4o"
+
+
 def walk(stage: Attribute, headers: dict[bytes, bytes]) -> Exchange | Block:
     """Open and admit one exchange; the first block, or the exchange."""
     x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", headers))
@@ -60,7 +65,7 @@ AUTH = {b"authorization": b"Bearer k-1"}
 
 def test_open_known_key_pins_its_values() -> None:
     """Who pays is a matter of the key, not of what a caller says."""
-    x = walk(Attribute([Key()], Declared()), AUTH)
+    x = walk(Attribute([Key()], Declared(), is_priced), AUTH)
     assert {
         "key": "bot",
         "tenant": "acme",
@@ -84,7 +89,7 @@ def test_open_known_key_pins_its_values() -> None:
 )
 def test_open_without_a_known_key_is_401(headers: dict[bytes, bytes]) -> None:
     """Nobody gets in, and the digest in the configuration is no key."""
-    block = walk(Attribute([Key()], Declared()), headers)
+    block = walk(Attribute([Key()], Declared(), is_priced), headers)
     assert isinstance(block, Block)
     assert "invalid_api_key" == block.code.name
 
@@ -92,12 +97,12 @@ def test_open_without_a_known_key_is_401(headers: dict[bytes, bytes]) -> None:
 @pytest.mark.parametrize("name", [b"x-api-key", b"x-s4fw-key"])
 def test_open_key_in_another_header_is_the_same_key(name: bytes) -> None:
     """Each SDK has its own place for a key."""
-    assert "bot" == values(walk(Attribute([Key()], Declared()), {name: b"k-1"}))["key"]
+    assert "bot" == values(walk(Attribute([Key()], Declared(), is_priced), {name: b"k-1"}))["key"]
 
 
 def test_open_two_different_keys_are_refused() -> None:
     """Nobody may choose the richer one; the same key twice is one key."""
-    stage = Attribute([Key(), Key(id="b", secret="k-2")], Declared())
+    stage = Attribute([Key(), Key(id="b", secret="k-2")], Declared(), is_priced)
     block = walk(stage, AUTH | {b"x-api-key": b"k-2"})
     assert isinstance(block, Block)
     assert 400 == block.code.status
@@ -116,7 +121,7 @@ def test_open_two_different_keys_are_refused() -> None:
 )
 def test_open_header_against_the_key(header: bytes, value: bytes, is_allowed: bool) -> None:
     """What a key pins no header changes; what it does not allow no header sets."""
-    outcome = walk(Attribute([Key()], Declared()), AUTH | {header: value})
+    outcome = walk(Attribute([Key()], Declared(), is_priced), AUTH | {header: value})
     assert is_allowed == isinstance(outcome, Exchange)
     if isinstance(outcome, Block):
         assert "attribution_conflict" == outcome.code.name
@@ -126,13 +131,13 @@ def test_open_header_against_the_key(header: bytes, value: bytes, is_allowed: bo
 def test_admit_without_keys_takes_headers() -> None:
     """Inside a trusted network the applications say who pays."""
     headers = {b"x-s4fw-tenant": b"acme", b"x-s4fw-customer": b"c/7"}
-    got = values(walk(Attribute([], Declared()), headers))
+    got = values(walk(Attribute([], Declared(), is_priced), headers))
     assert ("acme", "c/7", None) == (got["tenant"], got["customer"], got["key"])
 
 
 def test_admit_value_beyond_the_declared_ones_is_unattributed() -> None:
     """A made-up tenant must not get a budget of its own."""
-    stage = Attribute([], Declared({"tenant": frozenset({"acme"})}))
+    stage = Attribute([], Declared({"tenant": frozenset({"acme"})}), is_priced)
     assert "unattributed" == values(walk(stage, {b"x-s4fw-tenant": b"acme2"}))["tenant"]
     assert "acme" == values(walk(stage, {b"x-s4fw-tenant": b"acme"}))["tenant"]
 
@@ -140,7 +145,7 @@ def test_admit_value_beyond_the_declared_ones_is_unattributed() -> None:
 @pytest.mark.parametrize("value", [b"a b", b"\xff\xfe", b"a" * 129, "é".encode()])
 def test_admit_value_that_is_no_label_is_hashed_and_stays_distinct(value: bytes) -> None:
     """Whatever a header holds, no byte of it reaches the table as it is."""
-    stage = Attribute([], Declared())
+    stage = Attribute([], Declared(), is_priced)
     got = values(walk(stage, {b"x-s4fw-tenant": value}))["tenant"]
     assert got is not None
     assert got.startswith("h:")
@@ -149,8 +154,17 @@ def test_admit_value_that_is_no_label_is_hashed_and_stays_distinct(value: bytes)
 
 def test_admit_same_caller_gets_the_same_attribution_object() -> None:
     """What is resolved from an attribution is remembered with it."""
-    stage = Attribute([Key()], Declared())
+    stage = Attribute([Key()], Declared(), is_priced)
     first, second = walk(stage, AUTH), walk(stage, dict(AUTH))
     assert isinstance(first, Exchange)
     assert isinstance(second, Exchange)
     assert first.attribution is second.attribution
+
+
+def test_admit_model_without_a_price_gets_into_no_book() -> None:
+    """A model's name is the caller's text until the price table knows it."""
+    x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", {}))
+    x.request.model = "my-secret-text"
+    assert Attribute([], Declared(), is_priced).admit(x) is None
+    assert x.attribution is not None
+    assert x.attribution.get("model") is None
