@@ -5,6 +5,7 @@
 #   make demo    500 parallel calls against a cap that pays for exactly 40
 #   make check   style and types
 #   make stress  the counter table under random SIGKILL, longer than in make test
+#   make bench   processor time per request beside nginx (needs nginx and wrk)
 
 PYTHON ?= python3
 PORT ?= 8080
@@ -12,7 +13,7 @@ ADMIN_PORT ?= 9090
 BIN := .venv/bin
 SOURCES := $(wildcard native/*.c native/*.h native/*.py)
 
-.PHONY: run test demo check stress docs clean
+.PHONY: run test demo check stress bench docs clean
 
 run: .venv/built
 	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) $(BIN)/python -m s4fw try --port $(PORT) --admin-port $(ADMIN_PORT) --dir .run
@@ -30,6 +31,9 @@ check: .venv/tested-with
 
 stress: .venv/tested-with
 	$(BIN)/python -m tests.native.stress --seconds 60
+
+bench: .venv/built
+	$(BIN)/python -m load.bench
 
 docs: .venv/built
 	$(BIN)/python -m s4fw.config.reference

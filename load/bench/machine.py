@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import subprocess
-import sysconfig
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,15 +35,9 @@ def look() -> Machine:
         processor=_processor(Path("/proc/cpuinfo").read_text()),
         cores=os.cpu_count() or 1,
         kernel=platform.release(),
-        python=_interpreter(),
+        python=platform.python_version(),
         load_before=os.getloadavg()[0],
     )
-
-
-def _interpreter() -> str:
-    """The interpreter, and whether it was built for speed: half of our time is spent in it."""
-    is_optimized = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
-    return platform.python_version() + ("" if is_optimized else " (built without optimizations)")
 
 
 def _commit() -> str:
