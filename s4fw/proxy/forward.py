@@ -5,15 +5,12 @@ whatever happens; that is where money is settled.  In between it stands between 
 that may each vanish at any instant:
 
 * the upstream speaks through `received`, `upstream_lost`, `upstream_late`;
-* the caller's connection calls `caller_gone`, `caller_stalled`, `caller_flows`, and takes bytes.
+* the caller's connection calls `caller_gone`, `caller_stalled`, `caller_flows`, and takes the
+  bytes of the `Reply`.
 
 Nothing has been spent until the kernel took a byte of the request (`x.is_sent`); a failure before
 that is no charge, one after it is for `finish` to judge by `x.reason`.  When the caller leaves, the
-answer is read on for the sake of its usage (DRAINED), within bounds.
-
-An answer that is no stream is kept whole up to a bound, so that its head can tell its cost; a
-stream is passed on chunk by chunk as it arrives.  A broken stream must not look like one that
-ended well, because SDKs would not notice: an error event, then a close without the last chunk.
+answer is read on for the sake of its usage (drained), within bounds.
 """
 
 from __future__ import annotations
@@ -26,7 +23,6 @@ from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
 from s4fw.core.reason import Reason
-from s4fw.core.verdict import Block
 from s4fw.errors import (
     INTERNAL_ERROR,
     UPSTREAM_CUT,
@@ -35,25 +31,20 @@ from s4fw.errors import (
     UPSTREAM_UNREACHABLE,
     Code,
 )
-from s4fw.proxy import headers, refusals
+from s4fw.proxy import headers
 from s4fw.proxy.answer import AnswerReader
 from s4fw.proxy.connector import Connector
 from s4fw.proxy.faults import place_of
 from s4fw.proxy.head import Head
+from s4fw.proxy.reply import Caller, Reply
 from s4fw.proxy.settings import Settings
 from s4fw.proxy.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
-_BODY_BYTES_OUT = COUNTER_INDEX["body_bytes_out"]
 _ERRORS = COUNTER_INDEX["upstream_errors"]
 _INTERNAL_ERRORS = COUNTER_INDEX["internal_errors"]
 _RETRIES = COUNTER_INDEX["upstream_retries"]
-
-# What is done with the answer's bytes.
-WHOLE, CHUNKED, UNTIL_CLOSE, DRAINED = range(4)
-
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 _SENTENCES = {
     UPSTREAM_CUT: "the upstream closed the connection before its answer was complete",
@@ -64,30 +55,10 @@ _SENTENCES = {
 }
 
 
-class Caller(Protocol):
-    """The connection of the caller, as a forward sees it."""
-
-    is_http11: bool
-    connection_line: bytes  # what the answer says about the connection: close, keep-alive, nothing
-
-    def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
-
-    def write_chunk(self, chunk: bytes) -> None:
-        """Send one chunk of a chunked body."""
-
-    def answered(self, *, must_close: bool) -> None:
-        """The answer was given; `must_close` where only a close tells its end."""
-
-    def abort(self) -> None:
-        """Close at once."""
-
-    def reset(self) -> None:
-        """Close at once, so that the caller sees a reset."""
-
-
 class House(Protocol):
     """Where the forward lives: figures and bounds of the whole worker."""
+
+    counters: memoryview
 
     def finish(self, pipeline: Pipeline, x: Exchange) -> None:
         """End an exchange; raises nothing."""
@@ -101,31 +72,23 @@ class House(Protocol):
     def count(self, index: int, amount: int = 1) -> None:
         """Add to a counter by its index."""
 
-    def passed(self, count: int) -> None:
-        """Count one chunk of a stream."""
-
 
 class Forward:
     """One admitted exchange on its way."""
 
     __slots__ = (
-        "_caller",
         "_connector",
         "_has_begun",
         "_has_retried",
         "_head",
         "_house",
-        "_is_event_stream",
+        "_is_drained",
         "_is_over",
         "_is_stalled",
-        "_last",
-        "_mode",
-        "_parts",
         "_pipeline",
+        "_reply",
         "_settings",
-        "_size",
         "_total_ns",
-        "_unsent_head",
         "_upstream",
         "x",
     )
@@ -140,30 +103,24 @@ class Forward:
         head: Head,
         x: Exchange,
     ) -> None:
-        self._head = head
         self._house = house
-        self._caller: Caller | None = caller
         self._connector = connector
         self._pipeline = pipeline
         self._settings = settings
+        self._head = head
         self.x = x
+        self._reply = Reply(caller, x, settings.whole_answer_bytes_max, house.counters)
         self._upstream: Upstream | None = None
-        self._mode = WHOLE
         self._has_begun = False  # the answer's head is there
         self._has_retried = False
-        self._is_event_stream = False
+        self._is_drained = False  # read on without a caller
         self._is_over = False
-        self._is_stalled = False
-        self._parts: list[bytes] = []  # of an answer kept whole
-        self._size = 0
-        self._last = b""  # the last bytes passed on, to see whether an event had ended
-        self._unsent_head = b""
+        self._is_stalled = False  # the caller reads slower than the upstream writes
         self._total_ns = x.started_ns + settings.total_ns
 
     def __repr__(self) -> str:
-        names = ("whole", "chunked", "until close", "drained")
-        state = "over" if self._is_over else names[self._mode] if self._has_begun else "waiting"
-        return f"<Forward {self.x.request_id} {state}>"
+        state = "over" if self._is_over else "begun" if self._has_begun else "waiting"
+        return f"<Forward {self.x.request_id} {state} {self._reply!r}>"
 
     def start(self) -> None:
         """Ask for a connection; everything else follows from events."""
@@ -226,14 +183,14 @@ class Forward:
         if pieces:
             chunk = pieces[0] if len(pieces) == 1 else b"".join(pieces)
             pieces.clear()
-            self._relay(self._pipeline.feed(self.x, chunk), reader)
+            self._reply.take(self._pipeline.feed(self.x, chunk))
             self._put_off(is_first)
         elif is_first:
             self._put_off(is_first)
         if reader.is_complete:
             self._end(reader)
             return
-        self._send_head()
+        self._reply.flush_head()
         if reader.is_faulty:
             self._fail(UPSTREAM_INVALID, Reason.UPSTREAM_INVALID)
 
@@ -255,115 +212,48 @@ class Forward:
 
     def upstream_late(self) -> None:
         """No first byte, silence, or too long in total."""
-        is_drained = self._mode == DRAINED
-        self._fail(UPSTREAM_TIMEOUT, Reason.CLIENT_GONE if is_drained else Reason.UPSTREAM_TIMEOUT)
+        reason = Reason.CLIENT_GONE if self._is_drained else Reason.UPSTREAM_TIMEOUT
+        self._fail(UPSTREAM_TIMEOUT, reason)
 
     def broken(self, fault: Exception) -> None:
         """A fault of our own: the exchange ends, charged if anything was sent.  Raises nothing."""
         log.error("fault in a forward: %s at %s: %r", type(fault).__name__, place_of(fault), self)
         self._house.count(_INTERNAL_ERRORS)
-        self._parts.clear()
         try:
             self._fail(INTERNAL_ERROR, Reason.LEFT_OPEN if self.x.is_sent else Reason.NOT_SENT)
         except Exception as second:
             log.error("fault while ending it: %s at %s", type(second).__name__, place_of(second))
             self._finish()
-            if self._caller is not None:
-                self._caller.abort()
+            self._reply.abort()
 
     # The answer.
 
     def _begin(self, reader: AnswerReader) -> None:
-        """The answer's head is there: choose its meter and its way."""
-        x, settings = self.x, self._settings
+        """The answer's head is there."""
+        x = self.x
         self._has_begun = True
         x.status = reader.status
         x.first_byte_ns = monotonic_ns()
-        self._is_event_stream = reader.is_stream
         if not reader.is_encoded:
             x.meter = x.route.dialect.meter(x, reader.status, reader.is_stream)
-        if self._mode != DRAINED and (
-            reader.is_stream or reader.content_length > settings.whole_answer_bytes_max
-        ):
-            self._begin_stream(reader)
-
-    def _begin_stream(self, reader: AnswerReader) -> None:
-        """From here on the answer goes out as it comes; its head goes with the first bytes."""
-        assert self._caller is not None
-        is_http11 = self._caller.is_http11
-        self._mode = CHUNKED if is_http11 else UNTIL_CLOSE
-        lines = reader.lines
-        if reader.is_stream:
-            lines += b"x-accel-buffering: no\r\n"  # a proxy in front must not collect it
-            if b"\r\ncache-control:" not in b"\r\n" + lines.lower():
-                lines += b"cache-control: no-cache\r\n"
-        if is_http11:
-            end = self._caller.connection_line + b"transfer-encoding: chunked\r\n\r\n"
-        else:
-            end = b"connection: close\r\n\r\n"
-        self._unsent_head = self._answer_head(lines, end)
-
-    def _answer_head(self, lines: bytes, *end: bytes) -> bytes:
-        x = self.x
-        told = headers.decision(x), headers.governed(x, x.quote_nusd)
-        return b"".join((headers.status_line(x.status), *told, lines, *end))
-
-    def _relay(self, chunk: bytes, reader: AnswerReader) -> None:
-        mode = self._mode
-        if mode == CHUNKED or mode == UNTIL_CLOSE:  # noqa: SIM109 - once for every chunk
-            if chunk:
-                self._pass_on(chunk)
-        elif mode == WHOLE:
-            self._parts.append(chunk)
-            self._size += len(chunk)
-            if self._size > self._settings.whole_answer_bytes_max:
-                self._begin_stream(reader)
-                parts, self._parts = b"".join(self._parts), []
-                self._pass_on(parts)
-
-    def _pass_on(self, chunk: bytes) -> None:
-        caller = self._caller
-        if caller is None:
-            return
-        self._last = chunk
-        self._house.passed(len(chunk))
-        if self._unsent_head:
-            self._send_head()
-        if self._mode == CHUNKED:
-            caller.write_chunk(chunk)
-        else:
-            caller.write(chunk)
-
-    def _send_head(self) -> None:
-        """Send the head of a stream, if it was not sent with its first bytes."""
-        if self._unsent_head and self._caller is not None:
-            self._caller.write(self._unsent_head)
-            self._unsent_head = b""
+        self._reply.begin(reader)
 
     def _end(self, reader: AnswerReader) -> None:
         """The upstream ended its answer: give the connection back, settle, end ours."""
         meter = self.x.meter
-        tail = meter.end() if meter is not None else b""
-        if (
-            reader.is_stream
-            and meter is not None
-            and not (meter.is_complete or meter.saw_error or meter.usage is not None)
-        ):
-            # By its own wire shape it had no end, however properly HTTP ended it.
+        if meter is not None:
+            tail = meter.end()
             if tail:
-                self._pass_on(tail)
-            self._fail(UPSTREAM_CUT, Reason.UPSTREAM_CUT)
-            return
-        lines = reader.lines
+                self._reply.take(tail)
+            if reader.is_stream and not (
+                meter.is_complete or meter.saw_error or meter.usage is not None
+            ):
+                # By its own wire shape it had no end, however properly HTTP ended it.
+                self._fail(UPSTREAM_CUT, Reason.UPSTREAM_CUT)
+                return
         self._give_back(reader)
-        if self._mode == CHUNKED:
-            self._end_stream(tail, b"0\r\n\r\n")
-        elif self._mode == UNTIL_CLOSE:
-            self._end_stream(tail, b"")
-        else:
-            self._parts.append(tail)
-            self._finish()
-            self._answer_whole(lines)
+        self._finish()
+        self._reply.complete()
 
     def _give_back(self, reader: AnswerReader) -> None:
         upstream, self._upstream = self._upstream, None
@@ -377,38 +267,12 @@ class Forward:
         else:
             self._connector.discard(upstream)
 
-    def _answer_whole(self, lines: bytes) -> None:
-        caller = self._caller
-        if caller is None:
-            return
-        body = b"".join(self._parts)
-        self._parts.clear()
-        if self.x.status in (204, 304):  # these have no body and no length (RFC 9110 8.6)
-            body, end = b"", b"\r\n"
-        else:
-            end = b"content-length: %d\r\n\r\n" % len(body)
-        self._house.count(_BODY_BYTES_OUT, len(body))
-        caller.write(self._answer_head(lines, caller.connection_line, end, body))
-        caller.answered(must_close=False)
-
-    def _end_stream(self, tail: bytes, end: bytes) -> None:
-        if tail:
-            self._pass_on(tail)
-        self._send_head()
-        self._finish()
-        caller = self._caller
-        if caller is not None:
-            if end:
-                caller.write(end)
-            caller.answered(must_close=self._mode == UNTIL_CLOSE)
-
     # The caller's connection.
 
     def caller_gone(self) -> None:
         """The caller left.  What was sent is paid for: learn what it did cost.  Raises nothing."""
-        self._caller = None
+        self._reply.leave()
         self.x.is_client_gone = True
-        self._parts.clear()
         if self._is_over:
             return
         upstream = self._upstream
@@ -416,8 +280,7 @@ class Forward:
             self._connector.withdraw(self)
             self._abandon(Reason.NOT_SENT)
         elif self._house.may_drain(self):
-            self._mode = DRAINED
-            self._unsent_head = b""
+            self._is_drained = True
             now_ns = monotonic_ns()
             self._total_ns = min(self._total_ns, now_ns + self._settings.drain_answer_ns)
             if self._is_stalled:
@@ -449,10 +312,8 @@ class Forward:
         """End it now: the worker stops.  Raises nothing."""
         if self._upstream is None:
             self._connector.withdraw(self)
-        caller, self._caller = self._caller, None
         self._abandon(reason if self.x.is_sent else Reason.NOT_SENT)
-        if caller is not None:
-            caller.abort()
+        self._reply.abort()
 
     def _abandon(self, reason: Reason) -> None:
         self.x.reason = reason
@@ -466,32 +327,7 @@ class Forward:
         if code is not INTERNAL_ERROR:
             self._house.count(_ERRORS)
         self._abandon(reason)
-        caller, x = self._caller, self.x
-        if caller is None:
-            return
-        if self._mode == WHOLE or self._unsent_head:
-            block = Block(code, _SENTENCES[code])
-            caller.write(refusals.refusal(x, block, caller.connection_line))
-            caller.answered(must_close=False)
-        else:
-            self._break_stream(caller, code)
-
-    def _break_stream(self, caller: Caller, code: Code) -> None:
-        """End a stream so that it cannot be taken for complete."""
-        if not self._is_event_stream:
-            if self._mode == CHUNKED:
-                caller.answered(must_close=True)  # without the last chunk
-            else:
-                caller.reset()  # over HTTP/1.0 a close alone would be a clean end
-            return
-        event = self.x.route.dialect.error_event(code, _SENTENCES[code])
-        if self._last and not self._last.endswith(_EVENT_ENDS):
-            event = b"\n\n" + event  # end the event that broke off, or ours would be part of it
-        if self._mode == CHUNKED:
-            caller.write_chunk(event)
-        else:
-            caller.write(event)
-        caller.answered(must_close=True)
+        self._reply.fail(code, _SENTENCES[code])
 
     def _drop_upstream(self) -> None:
         upstream, self._upstream = self._upstream, None
@@ -502,6 +338,6 @@ class Forward:
         if self._is_over:
             return
         self._is_over = True
-        if self._mode == DRAINED:
+        if self._is_drained:
             self._house.drained(self)
         self._house.finish(self._pipeline, self.x)

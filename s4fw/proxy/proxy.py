@@ -27,8 +27,6 @@ _CONNECTIONS = COUNTER_INDEX["connections"]
 _INVALID = COUNTER_INDEX["invalid"]
 _IN_FLIGHT = COUNTER_INDEX["in_flight"]
 _OPEN_CONNECTIONS = COUNTER_INDEX["open_connections"]
-_STREAM_CHUNKS = COUNTER_INDEX["stream_chunks"]
-_BODY_BYTES_OUT = COUNTER_INDEX["body_bytes_out"]
 
 
 class Proxy:
@@ -52,7 +50,7 @@ class Proxy:
         self.in_flight = 0
         self.is_draining = False
         self._is_ready = is_ready
-        self._counters = counters
+        self.counters = counters
         self._connections: set[Downstream] = set()
         self._drained: set[Forward] = set()
         self._connectors: dict[str, Connector] = {}
@@ -83,9 +81,7 @@ class Proxy:
                 kept.settings = self.settings
                 self._connectors[name] = old.pop(name)
             else:
-                self._connectors[name] = Connector(
-                    origin, self.settings, self.wheel, self._counters
-                )
+                self._connectors[name] = Connector(origin, self.settings, self.wheel, self.counters)
         for connector in old.values():
             connector.close()
 
@@ -130,18 +126,18 @@ class Proxy:
         """Note a new connection; False when there are too many."""
         self._connections.add(connection)
         self.count(_CONNECTIONS)
-        self._counters[_OPEN_CONNECTIONS] = len(self._connections)
+        self.counters[_OPEN_CONNECTIONS] = len(self._connections)
         return len(self._connections) <= self.settings.connections_max
 
     def closed(self, connection: Downstream) -> None:
         """Note the end of a connection."""
         self._connections.discard(connection)
-        self._counters[_OPEN_CONNECTIONS] = len(self._connections)
+        self.counters[_OPEN_CONNECTIONS] = len(self._connections)
 
     def began(self) -> None:
         """Note a new exchange; `finish` ends it."""
         self.in_flight += 1
-        self._counters[_IN_FLIGHT] = self.in_flight
+        self.counters[_IN_FLIGHT] = self.in_flight
 
     def finish(self, pipeline: Pipeline, x: Exchange) -> None:
         """End an exchange, once; raises nothing."""
@@ -152,7 +148,7 @@ class Proxy:
         except Exception as fault:
             log.error("fault at finish: %s at %s: %r", type(fault).__name__, place_of(fault), x)
         self.in_flight -= 1
-        self._counters[_IN_FLIGHT] = self.in_flight
+        self.counters[_IN_FLIGHT] = self.in_flight
         if self.in_flight == 0 and self._idle is not None:
             self._idle.set()
 
@@ -165,13 +161,7 @@ class Proxy:
 
     def count(self, index: int, amount: int = 1) -> None:
         """Add to a counter."""
-        self._counters[index] += amount
-
-    def passed(self, count: int) -> None:
-        """Count one chunk of a stream, of so many bytes."""
-        counters = self._counters
-        counters[_STREAM_CHUNKS] += 1
-        counters[_BODY_BYTES_OUT] += count
+        self.counters[index] += amount
 
     def may_drain(self, forward: Forward) -> bool:
         """Whether one more answer may be read on for a caller that left."""
