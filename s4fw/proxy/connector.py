@@ -123,6 +123,8 @@ class Connector:
         if waiter is not None:
             self._served(waiter)
             waiter.connected(upstream, is_reused)
+        elif self._is_closed:
+            self.discard(upstream)
         elif upstream.is_counted:
             upstream.until(monotonic_ns() + self.settings.upstream_idle_ns)
 

@@ -17,11 +17,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-import struct
 from collections.abc import Awaitable
-from time import monotonic_ns
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
@@ -34,15 +31,16 @@ from s4fw.errors import (
     INTERNAL_ERROR,
     INVALID_REQUEST,
     REQUEST_TIMEOUT,
+    UPSTREAM_UNREACHABLE,
     Refusal,
 )
 from s4fw.proxy import gate, refusals
-from s4fw.proxy.deadlines import Timed
 from s4fw.proxy.faults import place_of
 from s4fw.proxy.forward import Forward
 from s4fw.proxy.head import Head
 from s4fw.proxy.reader import RequestReader
 from s4fw.proxy.settings import Settings
+from s4fw.proxy.wire import Wire
 
 if TYPE_CHECKING:
     from s4fw.proxy.proxy import Proxy
@@ -57,22 +55,14 @@ _REQUESTS = COUNTER_INDEX["requests"]
 HEAD, BODY, BUSY, LINGER, CLOSED = range(5)
 _NAMES = ("head", "body", "busy", "linger", "closed")
 
-# Below it one copy into one buffer is cheaper than three buffers for the kernel (measured: equal
-# at about 8 KiB).
-_JOINED_BYTES_MAX = 8 * 1024
 
-
-class Downstream(asyncio.Protocol, Timed):
+class Downstream(Wire):
     """One connection of a caller."""
 
     __slots__ = (
         "_admission",
-        "_ahead",
         "_forward",
-        "_has_eof",
         "_head",
-        "_is_paused",
-        "_is_stalled",
         "_is_walking",
         "_lingered",
         "_phase",
@@ -80,23 +70,17 @@ class Downstream(asyncio.Protocol, Timed):
         "_proxy",
         "_reader",
         "_settings",
-        "_transport",
         "_x",
         "connection_line",
         "is_http11",
     )
 
     def __init__(self, proxy: Proxy) -> None:
-        Timed.__init__(self)
+        super().__init__(proxy.wheel)
         self._proxy = proxy
-        self._transport: asyncio.Transport | None = None
         self._phase = HEAD
         self._reader = RequestReader()
         self._head: Head | None = None  # the last one; it often repeats
-        self._ahead = b""  # bytes of later requests, until their turn comes
-        self._has_eof = False  # the caller closed its writing side
-        self._is_paused = False  # we do not read
-        self._is_stalled = False  # the caller does not read
         self._is_walking = False
         self._lingered = 0
         # Of the present request:
@@ -119,7 +103,7 @@ class Downstream(asyncio.Protocol, Timed):
     # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        super().connection_made(transport)
         if not self._proxy.accepted(self):
             self._refuse(b"/", Block(FIREWALL_OVERLOADED, "too many connections"))
             return
@@ -168,21 +152,24 @@ class Downstream(asyncio.Protocol, Timed):
 
     def resume_writing(self) -> None:
         self._is_stalled = False
-        if self._phase == LINGER:
-            return
         if self._phase == BUSY:
             self.deadline_ns = 0
             if self._forward is not None:
                 self._forward.caller_flows()
-            return
-        self._wait_for_request()
-        self._walk_on()
+        elif self.is_quiet or self._ahead:
+            self._wait_for_request()
+            self._walk_on()
 
     def on_deadline(self) -> None:
-        if self._phase == HEAD and not self._reader.is_empty and not self._is_stalled:
+        if self._phase == HEAD and not self._reader.is_empty:
             self._give_up(Block(REQUEST_TIMEOUT, "the request's head took too long"))
         elif self._phase == BODY:
             self._give_up(Block(REQUEST_TIMEOUT, "the request's body took too long"))
+        elif self._is_taking():  # slowly, but it does
+            settings = self._settings
+            self._set_deadline(
+                settings.linger_ns if self._phase == LINGER else settings.stream_idle_ns
+            )
         else:
             self.abort()  # idle, or deaf: nothing is owed to the caller that it would read
 
@@ -191,25 +178,13 @@ class Downstream(asyncio.Protocol, Timed):
     def _wait_for_request(self) -> None:
         self._set_deadline(self._proxy.settings.keep_alive_ns)
 
-    def _set_deadline(self, after_ns: int) -> None:
-        self._proxy.wheel.set(self, monotonic_ns() + after_ns)
-
-    def _keep(self, data: bytes) -> None:
-        """Keep what came too early and read no more until its turn."""
-        self._ahead += data
-        if not self._is_paused and self._transport is not None:
-            self._is_paused = True
-            self._transport.pause_reading()
-
     def _walk_on(self) -> None:
         """Take up what was kept, read again."""
         if self._ahead:
             data, self._ahead = self._ahead, b""
             self._walk(data)
-        if self._is_paused and self._phase in (HEAD, BODY) and not self._is_stalled:
-            self._is_paused = False
-            if self._transport is not None and not self._transport.is_closing():
-                self._transport.resume_reading()
+        if self._phase in (HEAD, BODY) and not self._is_stalled:
+            self._read_on()
 
     def _walk(self, data: bytes) -> None:
         """Read requests until the bytes end, an exchange runs, or the connection is over."""
@@ -335,8 +310,10 @@ class Downstream(asyncio.Protocol, Timed):
                 self._broken(fault)
 
     def _admitted(self, x: Exchange, verdict: Verdict) -> None:
-        if verdict is None and self._phase == BUSY:
-            connector = self._proxy.connector(x.route.dialect.name)
+        connector = self._proxy.connector(x.route.dialect.name)
+        if verdict is None and connector is None:
+            verdict = Block(UPSTREAM_UNREACHABLE, "no upstream is configured for this API")
+        if verdict is None and connector is not None and self._phase == BUSY:
             self._x = None  # the forward's from here on
             assert self._head is not None
             forward = self._forward = Forward(
@@ -362,21 +339,6 @@ class Downstream(asyncio.Protocol, Timed):
 
     # Answering.
 
-    def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        if self._transport is not None:
-            self._transport.write(data)
-
-    def write_chunk(self, chunk: bytes) -> None:
-        """Send one chunk of a chunked body."""
-        transport = self._transport
-        if transport is None:
-            return
-        if len(chunk) <= _JOINED_BYTES_MAX:
-            transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
-        else:
-            transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n"))
-
     def answered(self, *, must_close: bool) -> None:
         """The present exchange has its answer: on to the next request, or to the end."""
         self._forward = None
@@ -391,8 +353,8 @@ class Downstream(asyncio.Protocol, Timed):
         self._wait_for_request()
         if not self._is_walking:
             self._walk_on()
-        if self._has_eof and self.is_quiet and self._transport is not None:
-            self._transport.close()
+        if self._has_eof and self.is_quiet:
+            self._close()
 
     def _end_early(self, x: Exchange, verdict: Block | Answer) -> None:
         """Answer an exchange whose body was not read, and close."""
@@ -419,37 +381,15 @@ class Downstream(asyncio.Protocol, Timed):
     def _linger(self) -> None:
         """Close our side; let the caller finish sending for a bounded time."""
         self._phase = LINGER
-        self._ahead = b""
         self._reader.next()
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        if self._has_eof:
-            transport.close()
-        elif transport.can_write_eof():
-            transport.write_eof()
-        if self._is_paused:
-            self._is_paused = False
-            transport.resume_reading()
+        self._half_close()
         self._set_deadline(self._settings.linger_ns)
-
-    def abort(self) -> None:
-        """Close at once."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def reset(self) -> None:
-        """Close at once, so that the caller sees a reset: what it has is not the whole answer."""
-        if self._transport is not None:
-            sock = self._transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self._transport.abort()
 
     def end(self) -> None:
         """No further request is taken: close if none is being read or answered."""
-        if self.is_quiet and self._transport is not None:
-            self._transport.close()
-        elif self._phase == BUSY:
+        if self.is_quiet:
+            self._close()
+        elif self._phase in (BODY, BUSY):
             self.connection_line = refusals.CLOSE
 
     def stop(self, reason: Reason) -> None:
@@ -467,4 +407,7 @@ class Downstream(asyncio.Protocol, Timed):
         self._proxy.count(_INTERNAL_ERRORS)
         if self._x is not None:
             self._finish(self._x)
-        self.abort()
+        if self._forward is not None:
+            self._forward.broken(fault)
+        else:
+            self.abort()

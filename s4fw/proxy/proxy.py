@@ -85,9 +85,9 @@ class Proxy:
         for connector in old.values():
             connector.close()
 
-    def connector(self, dialect: str) -> Connector:
-        """The way to the upstream of a dialect."""
-        return self._connectors[dialect]
+    def connector(self, dialect: str) -> Connector | None:
+        """The way to the upstream of a dialect, None where none is configured."""
+        return self._connectors.get(dialect)
 
     # Stopping.
 

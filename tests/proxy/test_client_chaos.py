@@ -367,3 +367,31 @@ async def test_key_never_leaves_and_never_returns(rig: Rig) -> None:
     client = await rig.client()
     _, head, body = await client.ask(post())
     assert KEY not in head + body
+
+
+@on_rig(linger_ns=100_000_000)
+async def test_slow_reader_of_a_last_answer_gets_all_of_it(rig: Rig) -> None:
+    """The bound on lingering is for callers that send, not for those that read slowly."""
+    body = b"x" * 1_000_000
+    rig.upstream.scripts = [[PLAIN.replace(b"52", b"1000000").replace(USAGE, body)]]
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, ("127.0.0.1", rig.port))
+    await loop.sock_sendall(sock, post(BODY, b"Connection: close"))
+    got = 0
+    while data := await loop.sock_recv(sock, 65536):
+        got += len(data)
+        await asyncio.sleep(0.03 if got < 200_000 else 0)
+    sock.close()
+    assert got > len(body)
+
+
+@on_rig()
+async def test_no_upstream_for_a_governed_path_is_502(rig: Rig) -> None:
+    """A reload may take an upstream away while its callers go on."""
+    rig.proxy.swap_origins({})
+    client = await rig.client()
+    assert (await client.ask(post()))[0] == 502
+    assert not (await rig.settled()).is_sent
