@@ -144,7 +144,7 @@ def i8_money_without_a_row_is_counted(b: Books) -> bool:
             return False
     rings = range(len(b.setup.workers))
     told = sum(b.state.words[b.layout.ring(w, TOLD)] for w in rings)
-    return told == sum(row.charged for row in rows if row.lease == -1)
+    return bool(told == sum(row.charged for row in rows if row.lease == -1))
 
 
 I5 = "i5_a_look_decides_by_the_exact_sums"
