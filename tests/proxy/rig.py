@@ -279,6 +279,11 @@ class Rig:
         self._clients.append(client)
         return client
 
+    def narrow(self) -> None:
+        """Let the kernel take little of what is sent to callers accepted from now on."""
+        assert self._server is not None
+        self._server.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
     async def settled(self, count: int = 1) -> Exchange:
         """Wait until so many exchanges are finished; returns the last."""
         await self.until(lambda: len(self.stage.finished) >= count)

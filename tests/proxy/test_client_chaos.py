@@ -372,6 +372,7 @@ async def test_key_never_leaves_and_never_returns(rig: Rig) -> None:
 @on_rig(linger_ns=100_000_000)
 async def test_slow_reader_of_a_last_answer_gets_all_of_it(rig: Rig) -> None:
     """The bound on lingering is for callers that send, not for those that read slowly."""
+    rig.narrow()
     body = b"x" * 1_000_000
     rig.upstream.scripts = [[PLAIN.replace(b"52", b"1000000").replace(USAGE, body)]]
     sock = socket.socket()
