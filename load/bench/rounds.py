@@ -106,14 +106,25 @@ def compare(bed: Bed, shape: Shape, rounds: int, seconds: float) -> Comparison:
         def their_side() -> Sample:
             return sample(bed, theirs, shape.theirs, seconds)
 
-        for side, rival in ((shape.ours, ours), (shape.theirs, theirs)):
-            warm = replace(side, chunks=20) if isinstance(side, Streams) else side
-            sample(bed, rival, warm, 1.0, shape.is_refused and rival is ours)
+        _warm(bed, ours, shape.ours, shape.is_refused)
+        _warm(bed, theirs, shape.theirs)
         pairs = [(_steady(our_side), _steady(their_side)) for _ in range(rounds)]
         result = _of_pairs(shape, pairs)
         if shape.workers == 1:
             return result
         return _free(bed, ours, theirs, shape, seconds, result)
+
+
+def _warm(bed: Bed, rival: Rival, load: Load | Streams, is_refused: bool = False) -> None:
+    """Let the rival make what it makes once: connections, and a budget cell for each session."""
+    if isinstance(load, Streams):
+        streams.run(rival.stream_port, replace(load, chunks=20))
+        return
+    left = max(load.sessions, 1)
+    while left > 0:
+        report = bed.wrk.run(load, rival.port, 1.0)
+        check(report, is_refused)
+        left -= report.requests
 
 
 def _steady(side: Callable[[], Sample]) -> Sample:

@@ -11,7 +11,8 @@ from load.bench.payloads import HEADERS, NEW, PATH
 
 CONNECTIONS = 64
 
-# `--` after the URL hands the number of the run to init(): a text is then new over all runs.
+# `--` after the URL hands to init() how many requests there were before: what is counted goes on
+# over all runs.
 _SCRIPT = """
 local function read(name)
   local file = assert(io.open(name, "rb"))
@@ -20,8 +21,8 @@ local function read(name)
   return text
 end
 local before, after = read("{before}"), read("{after}")
-local run, count = "0", 0
-function init(args) run = args[1] or "0" end
+local count = 0
+function init(args) count = tonumber(args[1]) end
 wrk.method, wrk.path = "POST", "{path}"
 {headers}
 wrk.body = before .. after
@@ -38,7 +39,7 @@ end
 _NEW_TEXT = """
 function request()
   count = count + 1
-  return wrk.format(nil, nil, nil, before .. "run " .. run .. " turn " .. count .. after)
+  return wrk.format(nil, nil, nil, before .. "turn " .. count .. after)
 end
 """
 _SESSIONS = """
@@ -122,11 +123,10 @@ class Wrk:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._runs = 0
+        self._requests = 0  # so far, of all runs
 
     def run(self, load: Load, port: int, seconds: float, connections: int = CONNECTIONS) -> Report:
         """Load the port; wrk counts whole seconds, so the time is rounded up.  Raises BadRun."""
-        self._runs += 1
         before, _, after = load.body.partition(NEW)
         files = [self._folder / name for name in ("body.before", "body.after", "load.lua")]
         files[0].write_text(before)
@@ -135,10 +135,12 @@ class Wrk:
         whole_s = max(1, round(seconds))
         args = ["wrk", "-t1", f"-c{connections}", f"-d{whole_s}s", "-s", str(files[2])]
         done = subprocess.run(
-            [*args, f"http://127.0.0.1:{port}", "--", str(self._runs)],
+            [*args, f"http://127.0.0.1:{port}", "--", str(self._requests)],
             capture_output=True,
             text=True,
             timeout=whole_s + 20,
             check=False,
         )
-        return parse(done.stdout + done.stderr)
+        report = parse(done.stdout + done.stderr)
+        self._requests += report.requests + connections  # the last ones had no answer yet
+        return report
