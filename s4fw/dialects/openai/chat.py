@@ -51,6 +51,9 @@ FOREIGN = frozenset(
         "max_gen_len",
         "max_token_count",
         "max_length",
+        "max_tokens_to_sample",
+        "num_predict",
+        "generation_config",
         "best_of",
         "models",
         "fallbacks",
@@ -67,6 +70,8 @@ FOREIGN = frozenset(
 )
 
 MODEL = re.compile(r"[A-Za-z0-9._:/@-]{1,256}")
+# Models that search the web with every call, asked or not: a fee beside their tokens.
+_SEARCHING = re.compile(r"gpt-.*-search-(?:preview|api)")
 CHOICES_MAX = 128  # the provider's own bound of n
 TOKENS_MAX = 2**31 - 1
 NAMES_REMEMBERED_MAX = 4096
@@ -129,13 +134,18 @@ def _read_model(request: Request, document: Document, name: str) -> None:
     model = document.value(name)
     if not isinstance(model, str) or MODEL.fullmatch(model) is None:
         raise Refusal(INVALID_REQUEST, "`model` must be a model's name")
+    if _SEARCHING.match(model):
+        raise Refusal(UNBOUNDED_REQUEST, _WEB_SEARCH)
     request.model = model
 
 
 def _read_output_bound(request: Request, document: Document, name: str) -> None:
-    """Two fields bound the output; which one a model obeys differs, so the larger counts."""
+    """Two fields bound the output; which one a model obeys differs, so the larger counts.
+
+    0 bounds nothing: a server that does not refuse it may take it for no bound at all.
+    """
     bound = _integer(document, name, 0, TOKENS_MAX)
-    if bound is not None:
+    if bound:
         request.output_tokens_max = max(bound, request.output_tokens_max or 0)
 
 
@@ -167,9 +177,12 @@ def _read_prediction(request: Request, document: Document, name: str) -> None:
     request.output_tokens_extra = end - start
 
 
+_WEB_SEARCH = "web search is billed per call and is not governed"
+
+
 def _refuse_web_search(request: Request, document: Document, name: str) -> None:
     if document.value(name) is not None:
-        raise Refusal(UNBOUNDED_REQUEST, "web search is billed per call and is not governed")
+        raise Refusal(UNBOUNDED_REQUEST, _WEB_SEARCH)
 
 
 def _refuse_other_modalities(request: Request, document: Document, name: str) -> None:

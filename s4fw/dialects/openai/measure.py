@@ -7,6 +7,7 @@ counted is also what was found to be bounded.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -27,6 +28,18 @@ SCHEMA_TOKENS = 16
 IMAGE_TOKENS = {"low": 300, "high": 3_800, "auto": 3_800, "original": 25_000}
 IMAGE_TOKENS_MINI = 48_169  # gpt-4o-mini bills an image up to 33 times as many tokens
 
+# The wire format's own names in a message: the model does not see them.  Any other is counted.
+_FIELDS = frozenset(
+    {
+        *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "audio"),
+        *("type", "text", "refusal", "image_url", "id", "function", "custom", "arguments", "input"),
+    }
+)
+
+# What stands for bytes that are elsewhere, or that are no text: its own text bounds nothing.
+_REFERENCE = re.compile(r"image|audio|video|file|document|media|speech|pdf", re.IGNORECASE)
+_TEXT_PARTS = ("text", "refusal", "image_url")
+
 
 def of_message(message: Any) -> tuple[list[str], int]:
     """One message.  Raises Refusal."""
@@ -45,6 +58,11 @@ def _of_content(message: Any, image_floor: int) -> tuple[list[str], int]:
     """
     if not isinstance(message, dict):
         raise Refusal(INVALID_REQUEST, "each message must be an object")
+    if message.get("audio") is not None:  # names an earlier answer, which is input again
+        raise Refusal(UNBOUNDED_REQUEST, "an earlier answer in audio is not governed as input")
+    content = message.get("content")
+    if type(content) is list:
+        _check_parts(content)
     texts: list[str] = []
     tokens = MESSAGE_TOKENS
     waiting: list[Any] = [message]
@@ -60,14 +78,29 @@ def _of_content(message: Any, image_floor: int) -> tuple[list[str], int]:
                 tokens += _image_tokens(value["image_url"], image_floor)
                 waiting.extend(v for k, v in value.items() if k not in ("type", "image_url"))
                 continue
-            if kind in ("input_audio", "file"):
-                raise Refusal(UNBOUNDED_REQUEST, f"content of type `{kind}` is not governed")
+            if type(kind) is str and kind not in _TEXT_PARTS and _REFERENCE.search(kind):
+                raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
             if "function" in value:
                 tokens += TOOL_CALL_TOKENS
+            if not value.keys() <= _FIELDS:
+                texts.extend(value.keys() - _FIELDS)
             waiting.extend(value.values())
         elif value is not None:
             texts.append(str(value))  # numbers where a text is expected: count their digits
     return texts, tokens
+
+
+_NOT_GOVERNED = "content other than text and `image_url` is not governed: nothing bounds its tokens"
+
+
+def _check_parts(parts: list[Any]) -> None:
+    """Refuse content parts that stand for something else, also those without a type: there are
+    servers that go by the name of the member instead."""
+    for part in parts:
+        if type(part) is not dict or part.get("type") in _TEXT_PARTS:
+            continue
+        if any(map(_REFERENCE.search, part)):
+            raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
 
 
 def _image_tokens(image: Any, floor: int) -> int:

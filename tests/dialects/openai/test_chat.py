@@ -61,7 +61,8 @@ def test_read_sample_finds_what_moves_money() -> None:
         ({"max_tokens": 5}, 5),
         ({"max_completion_tokens": 9}, 9),
         ({"max_tokens": 50, "max_completion_tokens": 9}, 50),
-        ({"max_tokens": 0}, 0),
+        ({"max_tokens": 0}, None),
+        ({"max_tokens": 0, "max_completion_tokens": 9}, 9),
     ],
 )
 def test_read_output_bound_is_the_larger_of_both_fields(
@@ -108,7 +109,13 @@ def test_read_output_bound_is_the_larger_of_both_fields(
         ({"best_of": 20}, "ambiguous_field"),
         ({"models": ["a", "b"]}, "ambiguous_field"),
         ({"api_base": "http://169.254.169.254"}, "ambiguous_field"),
+        ({"max_tokens_to_sample": 9}, "ambiguous_field"),
+        ({"num_predict": 9}, "ambiguous_field"),
+        ({"generationConfig": {"maxOutputTokens": 9}}, "ambiguous_field"),
         # Costs that nobody bounds.
+        ({"model": "gpt-4o-search-preview"}, "unbounded_request"),
+        ({"model": "gpt-4o-mini-search-preview-2025-03-11"}, "unbounded_request"),
+        ({"model": "gpt-5-search-api"}, "unbounded_request"),
         ({"web_search_options": {}}, "unbounded_request"),
         ({"modalities": ["text", "audio"]}, "unbounded_request"),
         ({"audio": {"voice": "x"}}, "unbounded_request"),
@@ -135,6 +142,21 @@ def test_read_refuses_what_has_two_readings_or_no_bound(fields: dict[str, Any], 
         (
             {"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]},
             "unbounded_request",
+        ),
+        # What stands for something that nobody here can see: its own text bounds nothing.
+        ({"messages": [{"role": "assistant", "audio": {"id": "a1"}}]}, "unbounded_request"),
+        *(
+            ({"messages": [{"role": "user", "content": [part]}]}, "unbounded_request")
+            for part in (
+                {"type": "input_image", "image_url": "https://x.test/a.png"},
+                {"type": "image", "source": {"type": "url", "url": "https://x.test/a.png"}},
+                {"type": "video_url", "video_url": {"url": "https://x.test/a.mp4"}},
+                {"type": "input_file", "file_id": "f1"},
+                {"type": "document", "source": {}},
+                {"file": {"file_id": "f1"}},
+                {"image_url": {"url": "https://x.test/a.png"}},
+                {"type": "tool_result", "content": [{"type": "input_image", "file_id": "f1"}]},
+            )
         ),
     ],
 )
@@ -168,6 +190,14 @@ def test_measure_counts_every_string_wherever_it_stands() -> None:
     message = {"role": "tool", "tool_call_id": "c1", "content": [{"type": "new", "x": {"y": "zz"}}]}
     texts, _ = measured(read({"messages": [message]}))
     assert {"tool", "c1", "new", "zz"} <= set(texts)
+
+
+def test_measure_counts_names_that_are_not_of_the_wire_format() -> None:
+    """A server that shows the model an object shows its names too."""
+    message = {"role": "tool", "content": {"a long name that is text": 1}}
+    texts, _ = measured(read({"messages": [message]}))
+    assert "a long name that is text" in texts
+    assert "content" not in texts
 
 
 @pytest.mark.parametrize(
