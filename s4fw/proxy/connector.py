@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 
 _CONNECTS = COUNTER_INDEX["upstream_connects"]
 
+_SILENT_NS = NS_PER_S  # between two lines about failed connections to one upstream
+_CAUSE_CHARS_MAX = 200
+
 
 class Waiter(Protocol):
     """An exchange that wants a connection."""
@@ -51,9 +54,17 @@ class Connector:
         self._opening: set[asyncio.Task[None]] = set()
         self._patience: dict[Waiter, asyncio.TimerHandle] = {}
         self._is_closed = False
+        self._silent_until_ns = 0
+        self._untold = 0
 
     def __repr__(self) -> str:
         return f"<Connector {self.origin} {self._pool!r}>"
+
+    def adopt(self, settings: Settings) -> None:
+        """Go on with the limits of a new configuration."""
+        self.settings = settings
+        self._pool.connections_max = settings.upstream_connections_max
+        self._open()
 
     def take(self) -> Upstream | None:
         """A kept connection that is idle, if there is one."""
@@ -148,7 +159,7 @@ class Connector:
         try:
             upstream = await self._connected()
         except (OSError, ValueError) as fault:  # ValueError: a host name that cannot be encoded
-            log.warning("cannot connect to %s: %s", self.origin, _cause(fault))
+            self._tell(fault)
         finally:
             if upstream is None:
                 self._open_failed()
@@ -170,6 +181,21 @@ class Connector:
             )
         return upstream
 
+    def _tell(self, fault: Exception) -> None:
+        """Log why, once in a while: an upstream that is down fails with every request."""
+        now_ns = monotonic_ns()
+        if now_ns < self._silent_until_ns:
+            self._untold += 1
+            return
+        log.warning(
+            "cannot connect to %s: %s; %d more since the last line",
+            self.origin,
+            _Cause(fault),
+            self._untold,
+        )
+        self._silent_until_ns = now_ns + _SILENT_NS
+        self._untold = 0
+
     def _open_failed(self) -> None:
         waiter = self._pool.open_failed()
         if waiter is not None:
@@ -179,8 +205,17 @@ class Connector:
             self._open()
 
 
-def _cause(fault: Exception) -> str:
-    """Why, for the log: of the network, so it holds nothing of a request."""
-    if isinstance(fault, TimeoutError):
-        return "timed out"
-    return getattr(fault, "strerror", None) or type(fault).__name__
+class _Cause:
+    """Why, for the log: of the network or a certificate, so it holds nothing of a request."""
+
+    def __init__(self, fault: Exception) -> None:
+        if isinstance(fault, TimeoutError):
+            text = "timed out"
+        elif isinstance(fault, OSError):
+            text = fault.strerror or str(fault) or type(fault).__name__
+        else:
+            text = type(fault).__name__
+        self.log_text = text[:_CAUSE_CHARS_MAX]
+
+    def __str__(self) -> str:
+        return self.log_text

@@ -50,6 +50,11 @@ class Origin:
         scheme = "https" if self.is_tls else "http"
         return f"{scheme}://{self.authority.decode()}{self.base_path.decode()}"
 
+    @property
+    def log_text(self) -> str:
+        """What a log line may show: it is of the configuration, and has no credential."""
+        return str(self)
+
 
 def tls_context() -> ssl.SSLContext:
     """Certificates and host names are checked; SSL_CERT_FILE names another root store."""

@@ -26,7 +26,7 @@ class Pool(Generic[C, W]):
     """One upstream's connections of type C, and the waiting W."""
 
     def __init__(self, connections_max: int, idle_max: int) -> None:
-        self._connections_max = connections_max
+        self.connections_max = connections_max  # may change; what is open beyond it stays
         self._idle_max = idle_max
         self._idle: list[C] = []
         self._busy = 0
@@ -65,7 +65,7 @@ class Pool(Generic[C, W]):
 
     def to_open(self) -> int:
         """How many connections to open now; they count as being opened from here on."""
-        room = self._connections_max - len(self._idle) - self._busy - self._opening
+        room = self.connections_max - len(self._idle) - self._busy - self._opening
         count = max(0, min(len(self._waiting) - self._opening, room))
         self._opening += count
         return count

@@ -78,7 +78,7 @@ class Proxy:
         for name, origin in origins.items():
             kept = old.get(name)
             if kept is not None and kept.origin == origin:
-                kept.settings = self.settings
+                kept.adopt(self.settings)
                 self._connectors[name] = old.pop(name)
             else:
                 self._connectors[name] = Connector(origin, self.settings, self.wheel, self.counters)
