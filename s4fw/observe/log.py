@@ -43,7 +43,7 @@ FIELDS = frozenset({
 _FIELD_TEXT = re.compile(r"[A-Za-z0-9_.:/@+\-]{1,128}")
 # Without digits and dashes a credential is hardly one; with a line number it is our own source.
 _WORD = re.compile(
-    r"[A-Za-z_][A-Za-z_.]{0,63}|[a-z]{1,16} [0-9]{1,4}|[A-Za-z0-9_./]{1,120}\.py:[0-9]{1,6}"
+    r"[A-Za-z_][A-Za-z_.]{0,63}|[a-z]{1,16} [0-9]{1,4}|[A-Za-z0-9_./\-]{1,120}\.py:[0-9]{1,6}"
 )
 _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?[-+ #0]*\d*(?:\.\d+)?([%a-zA-Z])")
 _INT_MAX = 2**63

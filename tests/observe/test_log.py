@@ -81,6 +81,8 @@ def test_info_without_event_names_the_part_that_speaks(
     [
         ("slot %d of %d", (3, 16), "slot 3 of 16"),
         ("%s took %.1f s", ("steward", 1.5), "steward took 1.500 s"),
+        ("at %s", ("/opt/s4-fw/lib/python3.11/site-packages/s4fw/proxy/proxy.py:41",),
+         "at /opt/s4-fw/lib/python3.11/site-packages/s4fw/proxy/proxy.py:41"),
         ("fault: %s at %s", ("ValueError", "stages/quote.py:41"),
          "fault: ValueError at stages/quote.py:41"),
         ("lost %r", (Request(),), "lost fw_0123"),
