@@ -28,6 +28,11 @@ static int has_key(const s4_cell *cell, uint32_t budget, uint32_t kind, int64_t 
            memcmp(cell->ids, ids, sizeof cell->ids) == 0;
 }
 
+/* The key is written under the lock, as scratch of a closed cell, and read without it by copies
+ * that are thrown away when seq moved meanwhile: so both are atomic, in no order of their own. */
+#define PUT(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELAXED)
+#define GET(field) __atomic_load_n(&(field), __ATOMIC_RELAXED)
+
 /* Writes the fields that a free cell holds as scratch; the control word stays closed. */
 static void prepare(s4_cell *cell, uint32_t budget, uint32_t kind, int64_t start_s,
                     const uint32_t ids[S4_IDS_MAX], int64_t limit, int64_t stated) {
@@ -39,10 +44,10 @@ static void prepare(s4_cell *cell, uint32_t budget, uint32_t kind, int64_t start
     s4_word *zeros[] = {&cell->used, &cell->charged, &cell->accrued,
                         &cell->open, &cell->denials, &cell->overrun};
     for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++) s4_put(zeros[i], 0);
-    cell->budget = budget;
-    cell->kind = kind;
-    cell->start_s = start_s;
-    memcpy(cell->ids, ids, sizeof cell->ids);
+    PUT(cell->budget, budget);
+    PUT(cell->kind, kind);
+    PUT(cell->start_s, start_s);
+    for (int i = 0; i < S4_IDS_MAX; i++) PUT(cell->ids[i], ids[i]);
 }
 
 /* Under the lock: the index of a free cell, the words that take it already in the redo record. */
@@ -173,10 +178,10 @@ static void copy_cell(s4_table *t, uint32_t index, s4_cell_info *out) {
     out->index = index;
     out->generation = (uint32_t)(control >> 1);
     out->spare = control & 1;
-    out->budget = cell->budget;
-    out->kind = cell->kind;
-    out->start_s = cell->start_s;
-    memcpy(out->ids, cell->ids, sizeof out->ids);
+    out->budget = GET(cell->budget);
+    out->kind = GET(cell->kind);
+    out->start_s = GET(cell->start_s);
+    for (int i = 0; i < S4_IDS_MAX; i++) out->ids[i] = GET(cell->ids[i]);
     out->limit = s4_get(&cell->limit);
     out->stated = s4_get(&cell->stated);
     out->used = s4_get(&cell->used);
@@ -186,7 +191,7 @@ static void copy_cell(s4_table *t, uint32_t index, s4_cell_info *out) {
     out->denials = s4_get(&cell->denials);
     out->overrun = s4_get(&cell->overrun);
     out->touched_ns = s4_get(&cell->touched_ns);
-    out->is_frozen = (uint32_t)s4_is_frozen(t, cell->budget);
+    out->is_frozen = (uint32_t)s4_is_frozen(t, out->budget);
 }
 
 /* A copy is whole when no operation was applied meanwhile.  It takes ~20 ns and an application ~20,
