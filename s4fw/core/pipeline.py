@@ -35,12 +35,12 @@ class Pipeline:
     def __init__(self, stages: Sequence[Stage]) -> None:
         self.stages = tuple(stages)
         free = [s for s in stages if s.is_for_free_routes]
-        self._open = [s.open for s in stages if s.open is not None]
-        self._admit = [(s, s.admit) for s in stages if s.admit is not None]
-        self._admit_free = [(s, s.admit) for s in free if s.admit is not None]
-        self._sent = [s.sent for s in stages if s.sent is not None]
-        self._feed = [s.feed for s in stages if s.feed is not None]
-        self._finish = [s.finish for s in reversed(stages) if s.finish is not None]
+        self._open = [s.open for s in stages if _overrides(s, "open")]
+        self._admit = [(s, s.admit) for s in stages if _overrides(s, "admit")]
+        self._admit_free = [(s, s.admit) for s in free if _overrides(s, "admit")]
+        self._sent = [s.sent for s in stages if _overrides(s, "sent")]
+        self._feed = [s.feed for s in stages if _overrides(s, "feed")]
+        self._finish = [s.finish for s in reversed(stages) if _overrides(s, "finish")]
 
     def open(self, x: Exchange) -> Verdict:
         """Judge the head.  A verdict here ends the exchange: call `finish` with it set."""
@@ -61,7 +61,7 @@ class Pipeline:
     def _walk(
         self,
         x: Exchange,
-        steps: list[tuple[Stage, Callable[[Exchange], Admitted]]],
+        steps: Sequence[tuple[Stage, Callable[[Exchange], Admitted]]],
         at: int,
     ) -> Admitted:
         try:
@@ -83,7 +83,7 @@ class Pipeline:
     async def _wait(
         self,
         x: Exchange,
-        steps: list[tuple[Stage, Callable[[Exchange], Admitted]]],
+        steps: Sequence[tuple[Stage, Callable[[Exchange], Admitted]]],
         index: int,
         waiting: Awaitable[Verdict],
     ) -> Verdict:
@@ -135,6 +135,10 @@ class Pipeline:
         if isinstance(verdict, Block):
             x.block = verdict
         return verdict
+
+
+def _overrides(stage: Stage, hook: str) -> bool:
+    return getattr(type(stage), hook) is not getattr(Stage, hook)
 
 
 def _verdict_of(fault: Exception, x: Exchange) -> Block:

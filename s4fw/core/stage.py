@@ -7,7 +7,7 @@ nothing where it has nothing to say.  Stages are flat, synchronous and fast.  On
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import ClassVar
 
 from s4fw.core.exchange import Exchange
@@ -23,8 +23,20 @@ class Stage:
     is_for_free_routes: ClassVar[bool] = False
     is_shadow = False  # decide and count, do not enforce: the pipeline lets the request go on
 
-    open: Callable[[Exchange], Verdict] | None = None  # at the head, before the body is read
-    admit: Callable[[Exchange], Admitted] | None = None  # the body is read
-    sent: Callable[[Exchange], None] | None = None  # just before the first upstream byte
-    feed: Callable[[Exchange, bytes], bytes] | None = None  # each chunk of the answer
-    finish: Callable[[Exchange], None] | None = None  # always, once, in reverse order
+    def open(self, x: Exchange) -> Verdict:
+        """At the head, before the body is read."""
+        return None
+
+    def admit(self, x: Exchange) -> Admitted:
+        """The body is read."""
+        return None
+
+    def sent(self, x: Exchange) -> None:
+        """Just before the first upstream byte."""
+
+    def feed(self, x: Exchange, chunk: bytes) -> bytes:
+        """Each chunk of the answer."""
+        return chunk
+
+    def finish(self, x: Exchange) -> None:
+        """Always, once, in reverse order."""
