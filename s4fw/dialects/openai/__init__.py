@@ -29,7 +29,8 @@ class OpenAI:
         """The meter of an answer; only a 2xx of a metered route carries usage."""
         if not x.route.is_metered or not 200 <= status < 300:
             return None
-        return StreamMeter(x.request.hides_usage) if is_stream else DocumentMeter()
+        has_12h = x.request.may_cache_12h
+        return StreamMeter(x.request.hides_usage, has_12h) if is_stream else DocumentMeter(has_12h)
 
     def refusal(self, block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body of a block, in OpenAI's error envelope."""

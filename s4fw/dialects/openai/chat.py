@@ -168,7 +168,9 @@ def _read_tier(request: Request, document: Document, name: str) -> None:
 
 
 def _read_cache_options(request: Request, document: Document, name: str) -> None:
-    request.may_cache_12h = True  # its ttl may be 12h
+    options = document.value(name)
+    is_short = options is None or (isinstance(options, dict) and options.get("ttl") == "30m")
+    request.may_cache_12h = not is_short
 
 
 def _read_prediction(request: Request, document: Document, name: str) -> None:

@@ -5,6 +5,9 @@ an error or the end marker stand is cut into events and parsed: inside a JSON st
 always escaped, so text that a model writes cannot look like one of these keys.  Where the caller
 did not ask for usage, exactly the one event that carries it is taken out, and only the bytes of an
 event that has not ended are held back.
+
+Some servers tell a usage beside content with every chunk.  That is an account so far: a stream that
+is cut after it was billed for more, so it counts only when the stream came to its end.
 """
 
 from __future__ import annotations
@@ -36,17 +39,25 @@ def _count(value: Any) -> int:
     return value
 
 
-def usage_of(answer: dict[str, Any]) -> Usage | None:
-    """The usage of an answer or of the last chunk, None where it has none.
+def usage_of(answer: dict[str, Any], has_12h: bool = False) -> Usage | None:
+    """The usage of an answer or of the last chunk, None where it has none or one of nothing: no
+    answer costs nothing, but there are servers that do not count and say 0.
 
-    OpenAI counts cached and written tokens inside `prompt_tokens`.  Raises ValueError when a usage
-    is there but is none: negative, not integers, or without its two main counts.
+    OpenAI counts cached and written tokens inside `prompt_tokens`.  `has_12h`: the request may
+    have written to a cache that is kept for 12 hours; where the usage does not tell how long, all
+    writes are those.  Raises ValueError when a usage is there but is none: negative, not integers,
+    or without its two main counts.
     """
     raw = answer.get("usage")
     if raw is None:
         return None
-    if not isinstance(raw, dict) or "prompt_tokens" not in raw or "completion_tokens" not in raw:
+    if not isinstance(raw, dict):
+        raise ValueError("a usage that is no object")
+    total_in, total_out = raw.get("prompt_tokens"), raw.get("completion_tokens")
+    if total_in is None or total_out is None:
         raise ValueError("a usage without its counts")
+    if total_in == 0 and total_out == 0:
+        return None
     inside = raw.get("prompt_tokens_details") or _NO_DETAILS
     outside = raw.get("completion_tokens_details") or _NO_DETAILS
     if not isinstance(inside, dict) or not isinstance(outside, dict):
@@ -55,10 +66,14 @@ def usage_of(answer: dict[str, Any]) -> Usage | None:
     written = _count(inside.get("cache_write_tokens"))
     audio_in = _count(inside.get("audio_tokens"))
     audio_out = _count(outside.get("audio_tokens"))
-    uncached = _count(raw["prompt_tokens"]) - cached - written - audio_in
-    output = _count(raw["completion_tokens"]) - audio_out
+    uncached = _count(total_in) - cached - written - audio_in
+    output = _count(total_out) - audio_out
     usage = Usage(uncached if uncached > 0 else 0, cached)
-    usage.cache_write_30m = written
+    if written:
+        kept = inside.get("cache_write_tokens_details")
+        long = _count(kept.get("ttl_12h_tokens")) if isinstance(kept, dict) else None
+        usage.cache_write_12h = long if long is not None else written if has_12h else 0
+        usage.cache_write_30m = max(0, written - usage.cache_write_12h)
     usage.output = output if output > 0 else 0
     usage.reasoning = _count(outside.get("reasoning_tokens"))
     usage.audio_input, usage.audio_output = audio_in, audio_out
@@ -71,9 +86,10 @@ def usage_of(answer: dict[str, Any]) -> Usage | None:
 class _Account:
     """What both meters keep: the usage, and what spoils it."""
 
-    __slots__ = ("is_complete", "is_implausible", "saw_error", "usage")
+    __slots__ = ("_has_12h", "is_complete", "is_implausible", "saw_error", "usage")
 
-    def __init__(self) -> None:
+    def __init__(self, has_12h: bool = False) -> None:
+        self._has_12h = has_12h
         self.usage: Usage | None = None
         self.is_complete = False
         self.saw_error = False
@@ -84,23 +100,20 @@ class _Account:
         if answer.get("error"):
             self.saw_error = True
         try:
-            usage = usage_of(answer)
+            self.usage = usage_of(answer, self._has_12h) or self.usage
         except ValueError:
             self.is_implausible = True
-            return True
-        if usage is None:
-            return False
-        self.usage = usage
-        return True
+        return answer.get("usage") is not None
 
 
 class StreamMeter(_Account):
     """The meter of a streamed answer."""
 
-    __slots__ = ("_events", "_hides_usage", "_is_dirty")
+    __slots__ = ("_events", "_hides_usage", "_is_dirty", "_so_far")
 
-    def __init__(self, hides_usage: bool) -> None:
-        super().__init__()
+    def __init__(self, hides_usage: bool, has_12h: bool = False) -> None:
+        super().__init__(has_12h)
+        self._so_far: Usage | None = None  # told beside content: the total if the stream ends so
         self._events = EventCutter()
         self._hides_usage = hides_usage
         self._is_dirty = False  # the cutter holds the beginning of an event
@@ -134,6 +147,7 @@ class StreamMeter(_Account):
         data = data_of(event)
         if data == b"[DONE]":
             self.is_complete = True
+            self._take_so_far()
             return False
         if b'"usage"' not in data and b'"error"' not in data:
             return False
@@ -143,16 +157,26 @@ class StreamMeter(_Account):
             return False
         if not isinstance(answer, dict):
             return False
+        before = self.usage
         has_usage = self._take(answer)
-        return has_usage and self._hides_usage and answer.get("choices") == []
+        if answer.get("choices"):
+            if self.usage is not before:
+                self._so_far, self.usage = self.usage, before
+            return False
+        return has_usage and self._hides_usage and not answer.get("error")
+
+    def _take_so_far(self) -> None:
+        """Believe what was told beside content, unless a chunk of its own told the total."""
+        if self.usage is None:
+            self.usage = self._so_far
 
     def end(self) -> bytes:
         """The upstream closed the stream: what was held back belongs to the caller."""
         rest = self._events.rest()
         self._is_dirty = False
-        if not rest or self._is_hidden(rest):
-            return b""
-        return rest if self._hides_usage else b""
+        is_hidden = not rest or self._is_hidden(rest)
+        self._take_so_far()
+        return rest if self._hides_usage and not is_hidden else b""
 
 
 class DocumentMeter(_Account):
@@ -160,8 +184,8 @@ class DocumentMeter(_Account):
 
     __slots__ = ("_chunks", "_size")
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, has_12h: bool = False) -> None:
+        super().__init__(has_12h)
         self._chunks: list[bytes] | None = []
         self._size = 0
 

@@ -249,6 +249,17 @@ def test_read_prediction_is_held_as_output() -> None:
     assert read({"prediction": prediction}).output_tokens_extra >= 500
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [(None, False), ({"ttl": "30m"}, False), ({"ttl": "12h"}, True), ({}, True), ("12h", True)],
+)
+def test_read_cache_options_tell_whether_the_dearest_write_may_come(
+    options: object, expected: bool
+) -> None:
+    """A cache that is kept for twelve hours costs twice the short one."""
+    assert expected == read({"prompt_cache_options": options}).may_cache_12h
+
+
 def test_read_minified_and_spaced_bodies_read_alike() -> None:
     """Spans, not a re-serialisation: white space must not matter."""
     body = json.dumps(BASE | {"stream": True}, indent=3).encode()

@@ -102,6 +102,84 @@ def test_stream_chunk_with_usage_and_choices_is_kept() -> None:
     assert 4 == meter.usage.output
 
 
+def event_of(**members: object) -> bytes:
+    """One event of a stream."""
+    return b"data: " + orjson.dumps(members) + b"\n\n"
+
+
+def told(tokens_out: int) -> dict[str, int]:
+    """A usage."""
+    return {"prompt_tokens": 3, "completion_tokens": tokens_out}
+
+
+CONTENT = [{"delta": {"content": "a"}}]
+
+
+def test_stream_usage_beside_content_is_the_total_only_when_the_stream_ends() -> None:
+    """Servers that count as they go: what was told before a cut is not what is billed."""
+    meter = StreamMeter(hides_usage=True)
+    for count in (1, 2, 3):
+        meter.feed(event_of(choices=CONTENT, usage=told(count)))
+    assert meter.usage is None
+    meter.feed(b"data: [DONE]\n\n")
+    assert meter.usage is not None
+    assert 3 == meter.usage.output
+
+
+def test_stream_usage_of_its_own_chunk_beats_what_was_told_on_the_way() -> None:
+    """The last chunk is the account; the others were on the way to it."""
+    meter = StreamMeter(hides_usage=True)
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0}
+    for usage in (zeros, told(1)):
+        meter.feed(event_of(choices=CONTENT, usage=usage))
+    meter.feed(event_of(choices=[], usage=told(9)) + b"data: [DONE]\n\n")
+    assert meter.usage is not None
+    assert 9 == meter.usage.output
+
+
+@pytest.mark.parametrize("choices", [{"choices": []}, {"choices": None}, {}])
+def test_stream_usage_chunk_is_hidden_however_it_says_that_it_has_no_choices(
+    choices: dict[str, object],
+) -> None:
+    """Code that takes the first choice fails on each of them."""
+    meter = StreamMeter(hides_usage=True)
+    assert b"" == meter.feed(event_of(**choices, usage=told(2)))
+    assert meter.usage is not None
+
+
+def test_stream_error_with_a_usage_reaches_the_caller() -> None:
+    """Hidden, the stream would end as if all were well."""
+    event = event_of(error={"message": "x"}, choices=[], usage=told(2))
+    meter = StreamMeter(hides_usage=True)
+    assert event == meter.feed(event)
+    assert meter.saw_error
+    assert meter.usage is not None
+
+
+@pytest.mark.parametrize(
+    ("inside", "has_12h", "expected"),
+    [
+        ({"cache_write_tokens": 10}, False, (10, 0)),
+        ({"cache_write_tokens": 10}, True, (0, 10)),
+        (
+            {
+                "cache_write_tokens": 10,
+                "cache_write_tokens_details": {"ttl_30m_tokens": 4, "ttl_12h_tokens": 6},
+            },
+            True,
+            (4, 6),
+        ),
+    ],
+)
+def test_usage_tells_writes_by_how_long_they_are_kept(
+    inside: dict[str, object], has_12h: bool, expected: tuple[int, int]
+) -> None:
+    """Twelve hours cost twice as much; an answer that does not tell means what was asked for."""
+    usage = usage_of({"usage": told(1) | {"prompt_tokens_details": inside}}, has_12h)
+    assert usage is not None
+    assert expected == (usage.cache_write_30m, usage.cache_write_12h)
+
+
 def test_stream_empty_choices_without_usage_is_kept() -> None:
     """Azure's first chunk has no choices and no usage; it is the caller's."""
     event = b'data: {"choices":[],"prompt_filter_results":[],"usage":null}\n\n'
@@ -144,6 +222,8 @@ def test_stream_last_usage_wins() -> None:
         {"prompt_tokens": 1, "completion_tokens": 1.5},
         {"prompt_tokens": 10**10, "completion_tokens": 1},
         {"completion_tokens": 1},
+        {"prompt_tokens": None, "completion_tokens": None},
+        {"prompt_tokens": 9, "completion_tokens": None},
         {},
         "7",
     ],
@@ -168,7 +248,13 @@ def test_document_is_metered_and_passed_unchanged() -> None:
     assert "default" == meter.usage.tier
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"[]", b'{"usage":null}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"not json", b"[]", b'{"usage":null}'),
+        b'{"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}',  # not counted
+    ],
+)
 def test_document_without_usage_has_none(body: bytes) -> None:
     """No usage is no usage, and no fault."""
     meter = DocumentMeter()
