@@ -80,6 +80,18 @@ class RateCard:
             row = self._own.get(base) or self._shipped.get(base)
         return row if row is not None and row.provider in (provider, ANY_PROVIDER) else None
 
+    def row_of_answer(self, model: str, quoted: PriceRow, provider: str = "openai") -> PriceRow:
+        """The rates of an answer that names `model`, to a request that was quoted at `quoted`.
+
+        Answers name the snapshot or the deployment behind an alias.  So the customer's own rates
+        for the name that was asked for hold for whatever it stands for, unless that has rates of
+        its own; and a name without a price ran at the quoted one.
+        """
+        own = self._own.get(model)
+        if own is None and quoted.provider == ANY_PROVIDER:
+            return quoted
+        return own or self.row(model, provider) or quoted
+
     def rows(self) -> Iterator[PriceRow]:
         """Every row that `row` can find, the customer's own first; for people to look at."""
         yield from self._own.values()

@@ -80,10 +80,9 @@ class Reconcile(Stage):
         assert x.meter is not None
         usage = x.meter.usage
         assert usage is not None
-        # The model that really ran has its price; a name we do not know ran at the quoted one.
         row = x.price
         if usage.model is not None and usage.model != x.request.model:
-            row = self._rates.row(usage.model, x.route.dialect.provider) or row
+            row = self._rates.row_of_answer(usage.model, row, x.route.dialect.provider)
         cost = cost_nusd(row, usage, usage.tier or x.request.tier)
         reservation.settle(cost, x)
         x.billed_nusd, x.outcome = cost, "settled"

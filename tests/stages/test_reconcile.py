@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from s4fw.config.pricing import PriceOverride
 from s4fw.core.counter import COUNTER_INDEX, COUNTERS
 from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
@@ -62,17 +63,18 @@ def finish(
     status: int = 200,
     meter: Metered | None = None,
     reason: Reason = Reason.USAGE,
+    rates: RateCard = RATES,
 ) -> tuple[tuple[Any, ...], Exchange, list[int]]:
     """End one exchange that holds 1 USD; how it was resolved, and the counters."""
     counters = [0] * len(COUNTERS)
     x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", {}))
     x.request.model = "gpt-4o"
-    x.price = RATES.row("gpt-4o")
+    x.price = rates.row("gpt-4o")
     held = Held()
     x.reservation = held  # type: ignore[assignment]
     x.is_sent, x.status, x.reason = is_sent, status, reason
     x.meter = meter  # type: ignore[assignment]
-    Reconcile(Journal(), RATES, counters).finish(x)  # type: ignore[arg-type]
+    Reconcile(Journal(), rates, counters).finish(x)  # type: ignore[arg-type]
     return held.resolved, x, counters
 
 
@@ -119,6 +121,31 @@ def test_finish_settles_at_the_price_of_the_model_that_ran() -> None:
     dear = Usage(uncached_input=1000, output=100, model="gpt-4-turbo")
     resolved, _, _ = finish(meter=Metered(dear))
     assert ("settled", 1000 * 10_000 + 100 * 30_000) == resolved
+
+
+def own_rate(input_pusd: int) -> PriceOverride:
+    """Rates that somebody negotiated: input alone."""
+    return PriceOverride(
+        input_usd_per_mtok=input_pusd // 10**6, output_usd_per_mtok=0, max_output_tokens=100
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"gpt-4o": 7}, 7_000),
+        ({"gpt-4o": 7, "gpt-4o-2024-08-06": 3}, 3_000),
+        ({"gpt-4o-2024-08-06": 3}, 3_000),
+    ],
+)
+def test_finish_settles_an_alias_at_the_rates_that_were_written_for_it(
+    own: dict[str, int], expected: int
+) -> None:
+    """Answers name the snapshot; rates of our own for the alias would hold for no settlement."""
+    rates = RateCard.load({model: own_rate(usd * 10**6) for model, usd in own.items()})
+    snapshot = Usage(uncached_input=1, model="gpt-4o-2024-08-06")
+    resolved, _, _ = finish(meter=Metered(snapshot), rates=rates)
+    assert ("settled", expected) == resolved
 
 
 def test_finish_unknown_model_in_the_answer_keeps_the_quoted_price() -> None:
