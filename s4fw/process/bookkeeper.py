@@ -41,11 +41,13 @@ class Bookkeeper:
         self._unwritten = [0] * self._slots
         self._write_at_s = 0.0
         self._can_write = True
+        self._can_read = True
+        self._is_open = False
         self.spend = Spend(self._slots, time.time_ns() // 10**9)
 
     def turn(self) -> None:
         """Take what the workers published; write and free it when it is time."""
-        if not self._file.is_ours and not self._open():
+        if not self._is_open and not self._open():
             return
         for slot in range(self._slots):
             self._drain(slot)
@@ -60,7 +62,7 @@ class Bookkeeper:
 
     def close(self) -> None:
         """The last look: write what is there, and let the next steward in."""
-        if self._file.is_ours:
+        if self._is_open:
             self.turn()
             if any(self._unwritten):
                 self._write()
@@ -69,9 +71,16 @@ class Bookkeeper:
     def _open(self) -> bool:
         if not self._file.take():
             return False
-        self.spend, was_readable = self._file.read(
-            self._table_id, self._slots, time.time_ns() // 10**9
-        )
+        now_s = time.time_ns() // 10**9
+        try:
+            self.spend, was_readable = self._file.read(self._table_id, self._slots, now_s)
+        except OSError as fault:  # rows wait in their rings meanwhile
+            if self._can_read:
+                log.error("spend.json cannot be read: errno %d", fault.errno or 0)
+                self._alarm("spend_unreadable", "spend.json cannot be read; rows wait")
+            self._can_read = False
+            return False
+        self._is_open = True
         if not was_readable:
             log.error("the sums of spend could not be read; they were set aside and begin anew")
             self._alarm("spend_unreadable", "spend.json could not be read; it was set aside")

@@ -140,12 +140,16 @@ class SpendFile:
         return True
 
     def read(self, table: str, slots: int, now_s: int) -> tuple[Spend, bool]:
-        """The sums so far, and whether the file could be read (a missing one can)."""
+        """The sums so far, and whether the file made sense (a missing one does).
+
+        One that makes none is set aside.  Raises OSError where it cannot be looked at just now:
+        that says nothing against what stands in it.
+        """
         try:
             return Spend.read(self._path.read_bytes(), table, slots), True
         except FileNotFoundError:
             return Spend(slots, now_s), True
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             self._set_aside(now_s)
             return Spend(slots, now_s), False
 

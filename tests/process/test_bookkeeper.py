@@ -100,6 +100,42 @@ def test_file_that_cannot_be_written_keeps_the_rows_and_alarms_once(
     assert 0 == table.slots()[0].ring_lag
 
 
+def test_file_that_cannot_be_looked_at_for_a_while_keeps_its_sums(
+    table: Table, tmp_path: Path
+) -> None:
+    """Too many open files, a disk that hangs: that is no reason to begin anew."""
+    state, events = tmp_path / "state", EventLog()
+    state.mkdir()
+    block(table)
+    reopened(table, state).close()
+    (state / "spend.json").rename(tmp_path / "away")
+    (state / "spend.json").mkdir()  # reading it fails, though it is there
+    books = steward(table, state, events)
+    block(table)
+    for _ in range(3):
+        books.turn()
+    assert 1 == table.slots()[0].ring_lag
+    assert ["spend_unreadable"] == [e.kind for e in events.newest(9) if e.level == "alarm"]
+    (state / "spend.json").rmdir()
+    (tmp_path / "away").rename(state / "spend.json")
+    books.turn()
+    assert {"acme": 2} == blocked(books)
+    books.close()
+
+
+def test_steward_that_never_could_read_the_file_leaves_it_alone(
+    table: Table, tmp_path: Path
+) -> None:
+    """Its end must not replace the sums by its own empty ones."""
+    (tmp_path / "spend.json").mkdir()
+    books = steward(table, tmp_path)
+    block(table)
+    books.turn()
+    books.close()
+    assert ["spend.json", "spend.lock", "table"] == sorted(p.name for p in tmp_path.iterdir())
+    assert 1 == table.slots()[0].ring_lag
+
+
 def test_second_steward_waits_for_the_first(table: Table, tmp_path: Path) -> None:
     """While the one of a draining master still works, its successor's only looks on."""
     first = reopened(table, tmp_path)
