@@ -5,6 +5,8 @@
 #   make demo    500 parallel calls against a cap that pays for exactly 40
 #   make check   style and types
 #   make stress  the counter table under random SIGKILL, longer than in make test
+#   make prove   the long proofs: 10 million random calls, 10,000 SIGKILLs, all model searches;
+#                about ten minutes; writes its table into docs/internals/proof.md
 #   make bench   processor time per request beside nginx (needs nginx and wrk)
 
 PYTHON ?= python3
@@ -13,7 +15,7 @@ ADMIN_PORT ?= 9090
 BIN := .venv/bin
 SOURCES := $(wildcard native/*.c native/*.h native/*.py)
 
-.PHONY: run test demo check stress bench docs clean
+.PHONY: run test demo check stress prove bench docs clean
 
 run: .venv/built
 	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) $(BIN)/python -m s4fw try --port $(PORT) --admin-port $(ADMIN_PORT) --dir .run
@@ -34,6 +36,9 @@ stress: .venv/tested-with
 
 bench: .venv/built
 	$(BIN)/python -m load.bench
+
+prove: .venv/tested-with
+	$(BIN)/python -m tests.prove --write
 
 docs: .venv/built
 	$(BIN)/python -m s4fw.config.reference
