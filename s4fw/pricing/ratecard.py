@@ -80,6 +80,11 @@ class RateCard:
             row = self._own.get(base) or self._shipped.get(base)
         return row if row is not None and row.provider in (provider, ANY_PROVIDER) else None
 
+    def priced_as(self, model: str) -> str | None:
+        """The name of the row that a model has its rates from; None where it is unknown."""
+        row = self.row(model)
+        return None if row is None else row.model
+
     def row_of_answer(self, model: str, quoted: PriceRow, provider: str = "openai") -> PriceRow:
         """The rates of an answer that names `model`, to a request that was quoted at `quoted`.
 

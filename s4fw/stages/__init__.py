@@ -31,7 +31,7 @@ def build(
         [
             Read(offload),  # one strict reading of the body; most bad input ends here
             # Who pays; unknown keys end at the head.
-            Attribute(config.keys, config.attribution, lambda m: rates.row(m) is not None),
+            Attribute(config.keys, config.attribution, rates.priced_as),
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
             Budget(budgets),  # takes the money, last: a refusal almost never has to give back
             Reconcile(budgets, rates, counters),  # first at finish: what it did cost

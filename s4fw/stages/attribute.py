@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Protocol
 
-from s4fw.core.attribution import DEFAULTED, DIMENSIONS, UNATTRIBUTED, Attribution
+from s4fw.core.attribution import DEFAULTED, DIMENSIONS, UNATTRIBUTED, VALUE_BYTES_MAX, Attribution
 from s4fw.core.exchange import Exchange
 from s4fw.core.stage import Stage
 from s4fw.core.verdict import Block, Verdict
@@ -78,12 +78,13 @@ class Attribute(Stage):
     is_for_free_routes = True
 
     def __init__(
-        self, keys: Sequence[Key], declared: Declared, is_known_model: Callable[[str], bool]
+        self, keys: Sequence[Key], declared: Declared, priced_as: Callable[[str], str | None]
     ) -> None:
+        """`priced_as` gives the name under which a model has its price, None where it has none."""
         # Keyed by digest: looking a digest up tells an attacker nothing about another one.
         self._keys = {bytes.fromhex(key.sha256): key for key in keys}
         self._known = declared.known
-        self._is_known_model = is_known_model
+        self._priced_as = priced_as
         self._remembered: dict[tuple[object, ...], Attribution] = {}
 
     def open(self, x: Exchange) -> Verdict:
@@ -132,8 +133,8 @@ class Attribute(Stage):
         attribution = self._remembered.get(given)
         if attribution is None:
             attribution = self._resolve(x)
-            if not self._is_known_model(x.request.model):
-                x.attribution = attribution  # refused in a moment; callers must not fill memory
+            if not self._is_worth_remembering(attribution, headers):
+                x.attribution = attribution
                 return None
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
@@ -141,11 +142,20 @@ class Attribute(Stage):
         x.attribution = attribution
         return None
 
+    @staticmethod
+    def _is_worth_remembering(attribution: Attribution, headers: Mapping[bytes, bytes]) -> bool:
+        """Not a model that is refused in a moment, not a long header: callers must not fill
+        memory."""
+        if attribution.get("model") is None:
+            return False
+        return all(len(headers.get(name, b"")) <= VALUE_BYTES_MAX for name in HEADERS.values())
+
     def _resolve(self, x: Exchange) -> Attribution:
         values: dict[str, str | None] = {
             "key": x.caller.id if x.caller is not None else None,
-            # A name that has no price is the caller's own text: it must not get into the books.
-            "model": x.request.model if self._is_known_model(x.request.model) else None,
+            # A name that has no price, and what follows the base of a fine-tuned model, is the
+            # caller's own text: it must not get into the books.
+            "model": self._priced_as(x.request.model),
             "provider": x.route.dialect.provider,
         }
         for dimension, header in HEADERS.items():

@@ -38,9 +38,9 @@ class Declared:
     known: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
-def is_priced(model: str) -> bool:
+def priced_as(model: str) -> str | None:
     """The price table of these tests."""
-    return model == "gpt-4o"
+    return {"gpt-4o": "gpt-4o", "ft:gpt-4o:mine": "ft:gpt-4o"}.get(model)
 
 
 def walk(stage: Attribute, headers: dict[bytes, bytes]) -> Exchange | Block:
@@ -65,7 +65,7 @@ AUTH = {b"authorization": b"Bearer k-1"}
 
 def test_open_known_key_pins_its_values() -> None:
     """Who pays is a matter of the key, not of what a caller says."""
-    x = walk(Attribute([Key()], Declared(), is_priced), AUTH)
+    x = walk(Attribute([Key()], Declared(), priced_as), AUTH)
     assert {
         "key": "bot",
         "tenant": "acme",
@@ -89,7 +89,7 @@ def test_open_known_key_pins_its_values() -> None:
 )
 def test_open_without_a_known_key_is_401(headers: dict[bytes, bytes]) -> None:
     """Nobody gets in, and the digest in the configuration is no key."""
-    block = walk(Attribute([Key()], Declared(), is_priced), headers)
+    block = walk(Attribute([Key()], Declared(), priced_as), headers)
     assert isinstance(block, Block)
     assert "invalid_api_key" == block.code.name
 
@@ -97,12 +97,12 @@ def test_open_without_a_known_key_is_401(headers: dict[bytes, bytes]) -> None:
 @pytest.mark.parametrize("name", [b"x-api-key", b"x-s4fw-key"])
 def test_open_key_in_another_header_is_the_same_key(name: bytes) -> None:
     """Each SDK has its own place for a key."""
-    assert "bot" == values(walk(Attribute([Key()], Declared(), is_priced), {name: b"k-1"}))["key"]
+    assert "bot" == values(walk(Attribute([Key()], Declared(), priced_as), {name: b"k-1"}))["key"]
 
 
 def test_open_two_different_keys_are_refused() -> None:
     """Nobody may choose the richer one; the same key twice is one key."""
-    stage = Attribute([Key(), Key(id="b", secret="k-2")], Declared(), is_priced)
+    stage = Attribute([Key(), Key(id="b", secret="k-2")], Declared(), priced_as)
     block = walk(stage, AUTH | {b"x-api-key": b"k-2"})
     assert isinstance(block, Block)
     assert 400 == block.code.status
@@ -121,7 +121,7 @@ def test_open_two_different_keys_are_refused() -> None:
 )
 def test_open_header_against_the_key(header: bytes, value: bytes, is_allowed: bool) -> None:
     """What a key pins no header changes; what it does not allow no header sets."""
-    outcome = walk(Attribute([Key()], Declared(), is_priced), AUTH | {header: value})
+    outcome = walk(Attribute([Key()], Declared(), priced_as), AUTH | {header: value})
     assert is_allowed == isinstance(outcome, Exchange)
     if isinstance(outcome, Block):
         assert "attribution_conflict" == outcome.code.name
@@ -131,13 +131,13 @@ def test_open_header_against_the_key(header: bytes, value: bytes, is_allowed: bo
 def test_admit_without_keys_takes_headers() -> None:
     """Inside a trusted network the applications say who pays."""
     headers = {b"x-s4fw-tenant": b"acme", b"x-s4fw-customer": b"c/7"}
-    got = values(walk(Attribute([], Declared(), is_priced), headers))
+    got = values(walk(Attribute([], Declared(), priced_as), headers))
     assert ("acme", "c/7", None) == (got["tenant"], got["customer"], got["key"])
 
 
 def test_admit_value_beyond_the_declared_ones_is_unattributed() -> None:
     """A made-up tenant must not get a budget of its own."""
-    stage = Attribute([], Declared({"tenant": frozenset({"acme"})}), is_priced)
+    stage = Attribute([], Declared({"tenant": frozenset({"acme"})}), priced_as)
     assert "unattributed" == values(walk(stage, {b"x-s4fw-tenant": b"acme2"}))["tenant"]
     assert "acme" == values(walk(stage, {b"x-s4fw-tenant": b"acme"}))["tenant"]
 
@@ -145,7 +145,7 @@ def test_admit_value_beyond_the_declared_ones_is_unattributed() -> None:
 @pytest.mark.parametrize("value", [b"a b", b"\xff\xfe", b"a" * 129, "é".encode()])
 def test_admit_value_that_is_no_label_is_hashed_and_stays_distinct(value: bytes) -> None:
     """Whatever a header holds, no byte of it reaches the table as it is."""
-    stage = Attribute([], Declared(), is_priced)
+    stage = Attribute([], Declared(), priced_as)
     got = values(walk(stage, {b"x-s4fw-tenant": value}))["tenant"]
     assert got is not None
     assert got.startswith("h:")
@@ -154,7 +154,7 @@ def test_admit_value_that_is_no_label_is_hashed_and_stays_distinct(value: bytes)
 
 def test_admit_same_caller_gets_the_same_attribution_object() -> None:
     """What is resolved from an attribution is remembered with it."""
-    stage = Attribute([Key()], Declared(), is_priced)
+    stage = Attribute([Key()], Declared(), priced_as)
     first, second = walk(stage, AUTH), walk(stage, dict(AUTH))
     assert isinstance(first, Exchange)
     assert isinstance(second, Exchange)
@@ -165,6 +165,26 @@ def test_admit_model_without_a_price_gets_into_no_book() -> None:
     """A model's name is the caller's text until the price table knows it."""
     x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", {}))
     x.request.model = "my-secret-text"
-    assert Attribute([], Declared(), is_priced).admit(x) is None
+    assert Attribute([], Declared(), priced_as).admit(x) is None
     assert x.attribution is not None
     assert x.attribution.get("model") is None
+
+
+def test_admit_fine_tuned_model_is_booked_under_the_name_that_has_the_price() -> None:
+    """Whatever follows the base is the caller's text, as long and as often new as it likes."""
+    x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", {}))
+    x.request.model = "ft:gpt-4o:mine"
+    assert Attribute([], Declared(), priced_as).admit(x) is None
+    assert x.attribution is not None
+    assert "ft:gpt-4o" == x.attribution.get("model")
+
+
+def test_admit_long_header_is_not_remembered() -> None:
+    """A hundred thousand of them would be gigabytes."""
+    stage = Attribute([], Declared(), priced_as)
+    long = {b"x-s4fw-tenant": b"a" * 129}
+    first, second = walk(stage, long), walk(stage, long)
+    assert isinstance(first, Exchange)
+    assert isinstance(second, Exchange)
+    assert first.attribution == second.attribution
+    assert first.attribution is not second.attribution

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from s4fw.core.attribution import DIMENSION_INDEX
 from s4fw.core.reason import Reason
 from s4fw.ledger.journal import Kind
 from tests.playbook import Play
@@ -160,3 +161,13 @@ def test_same_state_and_request_give_the_same_decision(tmp_path: Path) -> None:
             outcomes.append([(x.quote_nusd, x.block and x.block.code.name) for x in asked])
     assert outcomes[0] == outcomes[1]
     assert {None, "budget_exceeded"} == {code for _, code in outcomes[0]}
+
+
+def test_fine_tuned_model_with_an_endless_name_is_booked_under_its_base(play: Play) -> None:
+    """Its name is longer than the table holds, and each new one would take up a place there."""
+    for name in ("a" * 200, "b" * 200):
+        x = play.ask(model=f"ft:gpt-4o-2024-08-06:{name}", max_tokens=1)
+        assert x.block is None
+        play.end(x)
+    (model,) = {row.values[DIMENSION_INDEX["model"]] for row in play.rows()}
+    assert b"ft:gpt-4o-2024-08-06" == play.table.value(model)[1]
