@@ -16,7 +16,6 @@ setup(
         "s4fw.tokens": ["vocabulary/*"],
     },
     cffi_modules=["native/build_table.py:ffi", "native/build_json.py:ffi"],
-    setup_requires=["cffi==2.1.1"],
     install_requires=[
         "cffi==2.1.1",
         "click==8.5.1",
