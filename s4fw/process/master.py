@@ -14,7 +14,6 @@ from __future__ import annotations
 import gc
 import logging
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +32,7 @@ from s4fw.process.exitcode import FINE, Stop
 from s4fw.process.reload import Acknowledgement, Refused, read_again
 from s4fw.process.sdnotify import Systemd
 from s4fw.process.signals import SignalQueue
+from s4fw.process.stdio import announce
 from s4fw.process.timekeeper import Timekeeper
 from s4fw.process.witness import Witness
 
@@ -139,8 +139,7 @@ class Master:
         """Everybody beats: say so, to people, to scripts and to systemd."""
         self._is_announced = True
         data, admin = self._estate.urls
-        sys.stdout.write(f"s4fw ready {data} admin {admin}\n")
-        sys.stdout.flush()
+        announce(f"s4fw ready {data} admin {admin}")
         self._systemd.ready(f"{len(self._crew.children('worker'))} workers on {data}")
         self._witness.say("ready", "info", f"ready on {data}, admin on {admin}")
 

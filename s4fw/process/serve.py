@@ -14,6 +14,7 @@ from s4fw.observe.log import configure
 from s4fw.process.exitcode import CONFIGURATION, Stop
 from s4fw.process.master import Master
 from s4fw.process.privacy import forbid_core_files, scrub_environment
+from s4fw.process.stdio import fill_standard_streams
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ def serve(path: Path, env: MutableMapping[str, str], log_level: str = "info") ->
 
     Variables that hold our secrets are removed from `env` before anything is forked.
     """
+    fill_standard_streams()
     forbid_core_files()
     _take_all_files()
     try:
