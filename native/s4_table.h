@@ -27,8 +27,8 @@
  * instructions: what it stored is a prefix of its program order, and the kernel's hand-over of the
  * lock word (atomic, ordered) publishes all of that prefix to the next owner.  So the commit point
  * only needs program order: record, valid := 1, words, valid := 0, kept by release stores.
- * (2) Readers without the lock.  A sequence lock: `seq` is odd while words are applied; each word is
- * a release store, and so is the one that makes it even; the reader acquires it, reads, has an
+ * (2) Readers without the lock.  A sequence lock: `seq` is odd while words are applied; each word
+ * is a release store, and so is the one that makes it even; the reader acquires it, reads, has an
  * acquire fence, and reads it again.  (3) A row or value published by linking it: the word that
  * links is released after its bytes, the reader acquires the head or the bucket.  tests/model lists
  * every access without the lock, and shows what breaks with a weaker order.

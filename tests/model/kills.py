@@ -6,7 +6,7 @@ takes the lock, which repairs, and compares everything with a mirror on which th
 happened (the point lies before its commit) or did (behind it).  Then the dead are recovered, and
 everything is compared again.  Operations that commit more than once may stop in between.
 
-`python -m tests.model.kills FOLDER` compiles into a folder and prints what was done.
+`python -m tests.model.kills FOLDER [SOURCES]` compiles into a folder and prints what was done.
 """
 
 from __future__ import annotations
@@ -161,10 +161,10 @@ NOT_KILLED = {
 }
 
 
-def load_faulty_table(folder: Path) -> Any:
+def load_faulty_table(folder: Path, native: Path = NATIVE) -> Any:
     """Compile the table with its fault points and put it in place of the product's."""
     library = folder / "faulty.so"
-    sources = [*sorted(NATIVE.glob("s4_table_*.c")), NATIVE / "tests/harness.c"]
+    sources = [*sorted(native.glob("s4_table_*.c")), native / "tests/harness.c"]
     command = [
         "gcc",
         *FLAGS,
@@ -311,7 +311,7 @@ class Kills:
 def main() -> int:
     """All operations; prints one line for each."""
     with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        kills = Kills(Path(folder), load_faulty_table(Path(sys.argv[1])))
+        kills = Kills(Path(folder), load_faulty_table(*map(Path, sys.argv[1:])))
         deaths = {name: kills.walk(name) for name in OPERATIONS}
     points = {point for _, point in kills.fired}
     assert points == {*POINTS}, f"never fired: { ({*POINTS} - points) }"

@@ -19,6 +19,16 @@ from tests.model.kills import (
 )
 
 ROOT = Path(__file__).parents[2]
+# Of native/: (file, text, what it becomes).
+MUTANTS = [
+    ("s4_table_lock.c", "    s4_put_release(&t->root->redo_valid, 1);", ""),
+    (
+        "s4_table_recover.c",
+        "s4_resolve(t, slot, lease, lease->amount, 1,",
+        "s4_resolve(t, slot, lease, 0, 1,",
+    ),
+    ("s4_table_journal.c", "s4_redo_set(t, &s->head, head + 1);", "s4_put(&s->head, head + 1);"),
+]
 SOURCES = sorted((ROOT / "native").glob("s4_table_*.c"))
 
 
@@ -29,6 +39,21 @@ def test_every_operation_killed_at_every_point_leaves_what_the_mirror_says(tmp_p
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (0, "") == (done.returncode, done.stderr)
     assert f"{len(OPERATIONS)} operations, {len(POINTS)} points" in done.stdout
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+@pytest.mark.parametrize(("file", "text", "broken"), MUTANTS)
+def test_broken_table_is_noticed(file: str, text: str, broken: str, tmp_path: Path) -> None:
+    """A test of the test: the mirror is not what the table happens to do."""
+    sources = tmp_path / "native"
+    shutil.copytree(ROOT / "native", sources)
+    whole = (sources / file).read_text()
+    assert text in whole
+    (sources / file).write_text(whole.replace(text, broken))
+    command = [sys.executable, "-m", "tests.model.kills", str(tmp_path), str(sources)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "Mistake" in done.stderr
 
 
 def test_every_fault_point_of_the_code_is_driven() -> None:
