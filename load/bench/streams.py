@@ -111,13 +111,18 @@ async def _open(port: int, wanted: Streams) -> Seen:
     seen = Seen()
     until_s = perf_counter() + wanted.seconds
     callers = []
+    # Callers that go on begin spread over the length of a stream: together they would ask in bursts
+    # for ever, and each would measure the queue before it.  Single streams begin spread over the
+    # time between two chunks.
+    spread_ms = wanted.every_ms * (wanted.chunks if wanted.seconds else 1)
+    began_s = perf_counter()
     for number in range(wanted.callers):
         _, caller = await loop.create_connection(
             lambda: Caller(wanted, seen, until_s), "127.0.0.1", port
         )
         callers.append(caller)
-        if number % 10 == 9:
-            await asyncio.sleep(0.001)  # their chunks shall not come all at once
+        turn_s = began_s + (number + 1) * spread_ms / 1000 / wanted.callers
+        await asyncio.sleep(max(0.0, turn_s - perf_counter()))
     longest_s = wanted.seconds + wanted.chunks * wanted.every_ms / 1000 + 30
     await asyncio.wait_for(asyncio.gather(*(caller.over for caller in callers)), longest_s)
     return seen
