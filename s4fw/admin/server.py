@@ -1,8 +1,8 @@
 """The admin listener: small HTTP with a limit on everything it takes and a deadline on every wait.
 
 It runs in the process that does the slow chores, never in one that carries traffic.  One task for
-each connection; at `CONNECTIONS_MAX` the oldest idle one makes room, so that nobody keeps the
-operator out by holding connections open.
+each connection; at `CONNECTIONS_MAX` the oldest idle one makes room, else the oldest, so that
+nobody keeps the operator out by holding connections open or by sending requests slowly.
 """
 
 from __future__ import annotations
@@ -81,11 +81,9 @@ class AdminServer:
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._connections) >= CONNECTIONS_MAX:
-            idle = next((c for c in self._connections if c.is_idle), None)
-            if idle is None:
-                writer.close()
-                return
-            self._connections.pop(idle).cancel()
+            oldest = next(iter(self._connections))
+            least = next((c for c in self._connections if c.is_idle), oldest)
+            self._connections.pop(least).cancel()
         connection = _Connection(reader, writer, self.answer)
         task = asyncio.current_task()
         assert task is not None
@@ -174,6 +172,8 @@ class _Connection:
                 return None
             if head.http_version not in (b"1.0", b"1.1"):
                 raise h11.RemoteProtocolError("version", error_status_hint=505)
+            if _values(head, b"content-length") and _values(head, b"transfer-encoding"):
+                raise h11.RemoteProtocolError("two lengths", error_status_hint=400)
             self._is_head = head.method == b"HEAD"
             if self._http.they_are_waiting_for_100_continue:
                 proceed = h11.InformationalResponse(status_code=100, headers=[])
