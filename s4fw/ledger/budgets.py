@@ -27,7 +27,7 @@ from s4fw.ledger import table as t
 from s4fw.ledger.reservation import HeldReservation, Resolver
 from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of
 from s4fw.ledger.table import CellSet, StaleValue, Table, TableBusy, TableFull
-from s4fw.ledger.window import Clock, boot_ns, end_of, for_people, iso
+from s4fw.ledger.window import Clock, end_of, for_people, iso
 from s4fw.units import usd
 
 PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
@@ -75,7 +75,7 @@ class Applied:
         self.cells = cells
         self.places = places  # index and generation of each cell
         self.values = values
-        self.until_ns = until_ns  # on the boot clock: when the first of its windows ends
+        self.until_ns = until_ns  # by the accepted clock: when the first of its windows ends
         self.shown = [(i, c) for i, c in enumerate(cells) if c.rule.is_shown]
         self.warned = [(i, c) for i, c in self.shown if c.warn]
 
@@ -116,7 +116,7 @@ class Budgets:
         assert x.attribution is not None
         for _ in range(CLAIM_TRIES):
             applied = self._applied.get(x.attribution)
-            if applied is None or boot_ns() >= applied.until_ns:
+            if applied is None or self._clock.now_ns() >= applied.until_ns:
                 try:
                     applied = self._resolve(x.attribution)
                 except StaleValue:
@@ -173,7 +173,7 @@ class Budgets:
             places.append(place)
             cells.append(AppliedCell(rule, scope, ends_s))
             until_s = min(until_s, ends_s)
-        until_ns = until_s * 1_000_000_000 - self._clock.offset_ns
+        until_ns = until_s * 1_000_000_000
         applied = Applied(self._table.cell_set(places, ids), cells, places, ids, until_ns)
         if len(self._applied) >= REMEMBERED_MAX:
             self._applied.clear()

@@ -27,11 +27,20 @@ class Upkeep:
         self._clock = clock
         self._rules = {rule.value_id: rule for rule in rules_of(table, budgets)}
 
-    def scope_of(self, rule: BudgetRule, cell: CellInfo) -> tuple[str, ...]:
+    def _rule_of(self, cell: CellInfo) -> BudgetRule | None:
+        """The rule a cell is for; None where there is none or it has another scope or window by
+        now, so that the cell only waits for its end."""
+        rule = self._rules.get(cell.budget)
+        if rule is None or rule.kind != cell.kind:
+            return None
+        dimensions = tuple(self._table.value(value_id)[0] for value_id in cell.ids)
+        return rule if dimensions == rule.dimensions else None
+
+    def _scope_of(self, cell: CellInfo) -> tuple[str, ...]:
         """The values a cell is for, in the order of its budget's dimensions."""
         return tuple(
             OTHER if self._table.is_other(value_id) else self._table.value(value_id)[1].decode()
-            for value_id in cell.ids[: len(rule.dimensions)]
+            for value_id in cell.ids
         )
 
     def open_next(self) -> int:
@@ -40,12 +49,12 @@ class Upkeep:
         for cell, rule, ends_s in self._current():
             if ends_s - self._clock.now_ns() // 1_000_000_000 > OPEN_AHEAD_S:
                 continue
-            scope = self.scope_of(rule, cell)
+            scope = self._scope_of(cell)
             self._table.claim(
                 rule.value_id,
                 rule.kind,
                 ends_s,
-                cell.ids[: len(rule.dimensions)],
+                cell.ids,
                 rule.enforced_limit_of(scope),
                 rule.limit_of(scope),
             )
@@ -56,11 +65,11 @@ class Upkeep:
         """The cells of current calendar windows with their rule and the window's end."""
         current = []
         for cell in self._table.cells():
-            rule = self._rules.get(cell.budget)
-            if rule is None or rule.kind != cell.kind or KINDS[cell.kind] == "total":
-                continue
             kind = KINDS[cell.kind]
-            if cell.start_s == self._clock.start_of(kind, rule.zone) and cell.used:
+            if kind == "total" or not cell.used:
+                continue
+            rule = self._rule_of(cell)
+            if rule is not None and cell.start_s == self._clock.start_of(kind, rule.zone):
                 current.append((cell, rule, end_of(kind, cell.start_s, rule.zone)))
         return current
 
@@ -93,10 +102,10 @@ class Upkeep:
         """
         changed = 0
         for cell in self._table.cells():
-            rule = self._rules.get(cell.budget)
+            rule = self._rule_of(cell)
             if rule is None:
                 continue
-            scope = self.scope_of(rule, cell)
+            scope = self._scope_of(cell)
             limit, stated = rule.enforced_limit_of(scope), rule.limit_of(scope)
             if (cell.limit, cell.stated) != (limit, stated):
                 changed += self._table.set_limit(cell.index, cell.generation, limit, stated)
@@ -104,14 +113,14 @@ class Upkeep:
 
     def describe(self, cell: CellInfo) -> tuple[BudgetRule, dict[str, str], int | None] | None:
         """A cell of a current window for people: its rule, named scope and end; None for others."""
-        rule = self._rules.get(cell.budget)
-        if rule is None or rule.kind != cell.kind or len(rule.dimensions) > len(cell.ids):
+        rule = self._rule_of(cell)
+        if rule is None:
             return None
         kind = KINDS[cell.kind]
         if cell.start_s != self._clock.start_of(kind, rule.zone):
             return None
         names = [DIMENSIONS[dimension] for dimension in rule.dimensions]
-        scope = dict(zip(names, self.scope_of(rule, cell), strict=True))
+        scope = dict(zip(names, self._scope_of(cell), strict=True))
         ends_s = None if kind == "total" else end_of(kind, cell.start_s, rule.zone)
         return rule, scope, ends_s
 

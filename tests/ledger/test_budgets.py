@@ -297,3 +297,30 @@ def test_upkeep_shows_undivided_budgets_from_the_start(table: Table) -> None:
     described = upkeep.describe(cell)
     assert described is not None
     assert ("all", {}) == (described[0].id, described[1])
+
+
+def test_upkeep_leaves_alone_cells_of_a_scope_that_the_budget_no_longer_has(table: Table) -> None:
+    """After a reload the old cells have another meaning: not to be shown as, limited as, or opened
+    anew under the new one."""
+    old = Budget(per=("tenant", "feature"), limit_nusd=100)
+    clock = clock_at(NOON_S + 43200 - 30)
+    x = an_exchange(80, tenant="acme", feature="support")
+    assert Budgets(table, [old], clock, "v").reserve(x) is None
+    for per in (("tenant",), ("feature",), ("feature", "tenant")):
+        upkeep = Upkeep(table, [Budget(per=per, limit_nusd=50)], clock)
+        (cell,) = table.cells()
+        assert upkeep.describe(cell) is None
+        assert 0 == upkeep.apply_limits()
+        assert 0 == upkeep.open_next()
+    assert Upkeep(table, [old], clock).describe(cell) is not None
+
+
+def test_clock_that_is_moved_ahead_ends_the_windows_that_are_remembered(table: Table) -> None:
+    """The master accepts a step of hours: nobody may go on in yesterday's cells."""
+    clock = clock_at(NOON_S)
+    budgets = Budgets(table, [Budget()], clock, "v")
+    assert budgets.reserve(an_exchange(60, tenant="acme")) is None
+    day_s = 86400
+    clock.follow(clock.offset_ns + day_s * 10**9, (0,) * 6)
+    assert budgets.reserve(an_exchange(70, tenant="acme")) is None
+    assert {NOON_S - 43200: 60, NOON_S - 43200 + day_s: 70} == used(table)
