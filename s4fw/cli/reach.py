@@ -77,11 +77,12 @@ def _configured(path: Path, env: Mapping[str, str]) -> tuple[str, str | None]:
     except (OSError, UnicodeDecodeError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8"
         raise click.UsageError(f"cannot read {path}: {reason}") from fault
-    sections = tree if isinstance(tree, dict) else {}
+    if not isinstance(tree, dict):  # never ask, or freeze, another firewall instead
+        raise click.UsageError(f"{path} is no configuration: see `s4fw check`")
     context = {"directory": path.parent, "env": env}
     try:
-        admin = Admin.model_validate(_readable(sections.get("admin"), path.parent), context=context)
-        paths = Paths.model_validate(_readable(sections.get("paths"), path.parent), context=context)
+        admin = Admin.model_validate(_readable(tree.get("admin"), path.parent), context=context)
+        paths = Paths.model_validate(_readable(tree.get("paths"), path.parent), context=context)
     except ValidationError as fault:
         place = ".".join(str(item) for item in fault.errors()[0]["loc"])
         raise click.UsageError(f"{path} is not valid at {place}: see `s4fw check`") from fault

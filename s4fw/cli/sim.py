@@ -21,7 +21,13 @@ def _prices(
 
 @click.command(name="sim")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="Port; 0 takes a free one.",
+)
 @click.option("--seed", default=0, show_default=True, help="Other seed, other answers.")
 @click.option(
     "--pace",

@@ -104,6 +104,13 @@ def test_reach_invalid_section_is_a_usage_error(tmp_path: Path, text: str, said:
         found(config(tmp_path, text))
 
 
+@pytest.mark.parametrize("text", ["admin: {port: 9191\n", "- a\n", "text\n"])
+def test_reach_file_that_is_no_configuration_is_a_usage_error(tmp_path: Path, text: str) -> None:
+    """`freeze` must not fall back to whatever firewall listens on the default port."""
+    with pytest.raises(click.UsageError, match="is no configuration: see `s4fw check`"):
+        found(config(tmp_path, text))
+
+
 def test_reach_missing_file_that_was_named_is_a_usage_error(tmp_path: Path) -> None:
     """Only the default file may be missing."""
     with pytest.raises(click.UsageError, match="cannot read"):
