@@ -88,7 +88,6 @@ static void end(uint64_t *random, int self, promise *p) {
     int code;
     if (!p->is_sent) {
         if (draw_below(random, 8) == 0) {
-            int code;
             while ((code = s4_table_void(t, p->handle)) == S4_BUSY) continue;
             CHECK_EQUAL(S4_OK, code);
             return;
@@ -99,7 +98,6 @@ static void end(uint64_t *random, int self, promise *p) {
     if (has_overruns && draw_below(random, 16) == 0) actual = p->amount + draw_below(random, 500);
     for (int i = 0; i < CELLS; i++)
         if (p->mask >> i & 1) atomic_fetch_add(&told->truth[self][i], actual);
-    int code;
     while ((code = s4_table_settle(t, p->handle, actual, 0)) == S4_BUSY) continue;
     CHECK_EQUAL(S4_OK, code);
     CHECK_EQUAL(S4_ALREADY, s4_table_settle(t, p->handle, actual, 0));
