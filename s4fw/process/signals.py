@@ -27,21 +27,29 @@ class SignalQueue:
             signal.signal(number, signal.SIG_IGN)
 
     def wait(self, timeout_s: float, writers: Iterable[socket.socket] = ()) -> list[int]:
-        """Wait for a signal, a writable socket or the timeout; returns the signals, maybe none."""
+        """Wait for a signal, a writable socket or the timeout; returns the signals, maybe none.
+
+        Reloads that came together are one, the last: each would read the same file, and what came
+        with them would wait for all.
+        """
         writable = list(writers)
         ready, _, _ = select.select([self._read], writable, [], max(0.0, timeout_s))
         if not ready:
             return []
         try:
-            return list(self._read.recv(4096))
+            numbers = list(self._read.recv(4096))
         except BlockingIOError:
             return []
+        surplus = max(0, numbers.count(signal.SIGHUP) - 1)
+        for _ in range(surplus):
+            numbers.remove(signal.SIGHUP)
+        return numbers
 
     def close(self) -> None:
-        """Give up the queue and let every signal do what it does by default."""
+        """Give up the queue.  The process is about to end: signals to end it have no effect now."""
         signal.set_wakeup_fd(-1)
-        for number in (*HANDLED, *IGNORED):
-            signal.signal(number, signal.SIG_DFL)
+        for number in HANDLED:
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.SIG_IGN)
         self._read.close()
         self._write.close()
 
