@@ -32,7 +32,8 @@ class Attribution(Section):
     max_values: Annotated[
         dict[Dimension, Annotated[int, Whole(1, 10_000_000)]], BeforeValidator(_with_defaults)
     ] = setting(
-        "How many values of a dimension are told apart; the surplus shares the value `other`.",
+        "How many values of a dimension are told apart; the surplus shares the value `other`. Of"
+        " customer, agent and session never more than the counter table can hold.",
         MAX_VALUES,
     )
     known: dict[Dimension, frozenset[Value]] = setting(

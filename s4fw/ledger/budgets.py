@@ -25,7 +25,7 @@ from s4fw.errors import (
 from s4fw.ledger import journal
 from s4fw.ledger import table as t
 from s4fw.ledger.reservation import HeldReservation, Resolver
-from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of
+from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of, values_that_fit
 from s4fw.ledger.table import CellSet, StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, end_of, for_people, iso
 from s4fw.units import usd
@@ -94,9 +94,9 @@ class Budgets:
     ) -> None:
         self._table = table
         self._clock = clock
-        self._values_max = values_max or {}
         self._price = table.intern(PRICE_DIMENSION, price_version.encode())
         self.rules = rules_of(table, budgets)
+        self._values_max = values_that_fit(self.rules, table.sizes, values_max or {})
         self._resolver = resolver or Resolver(table, clock)
         self._applied: dict[Attribution, Applied] = {}
 

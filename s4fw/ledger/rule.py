@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS
-from s4fw.ledger.table import Table
+from s4fw.ledger.table import Sizes, Table
 from s4fw.ledger.window import KIND_INDEX
 from s4fw.units import NUSD_MAX
 
@@ -110,3 +110,34 @@ def rules_of(table: Table, budgets: Sequence[Budget]) -> list[BudgetRule]:
         BudgetRule(budget, table.intern(BUDGET_DIMENSION, (budget.was or budget.id).encode()))
         for budget in budgets
     ]
+
+
+# Dimensions whose values come and go for ever.
+_ENDLESS = ("customer", "agent", "session")
+# How many windows of a kind have cells at once, those that just ended and wait to be closed
+# included (see `upkeep`); all others: this one and the last.
+_WINDOWS_AT_ONCE = {"minute": 7, "total": 1}
+
+
+def values_that_fit(
+    rules: Sequence[BudgetRule], sizes: Sizes, values_max: Mapping[str, int]
+) -> dict[str, int]:
+    """How many values of each dimension are told apart: as configured, but of those that come and
+    go for ever not more than the table can hold beside all others.
+
+    A full table refuses everybody, and a refused request opens cells as well; so without this
+    bound one caller with new sessions could stop all spending.  A quarter of the cells, and of the
+    values, is kept for the rest.
+    """
+    fit = dict(values_max)
+    windows = sum(
+        _WINDOWS_AT_ONCE.get(rule.budget.window, 2)
+        for rule in rules
+        if not set(_ENDLESS).isdisjoint(rule.budget.per)
+    )
+    for dimension in _ENDLESS:
+        room = sizes.values // 4
+        if any(dimension in rule.budget.per for rule in rules):
+            room = min(room, sizes.cells * 3 // 4 // windows)
+        fit[dimension] = max(1, min(fit.get(dimension) or room, room))
+    return fit

@@ -324,3 +324,17 @@ def test_clock_that_is_moved_ahead_ends_the_windows_that_are_remembered(table: T
     clock.follow(clock.offset_ns + day_s * 10**9, (0,) * 6)
     assert budgets.reserve(an_exchange(70, tenant="acme")) is None
     assert {NOON_S - 43200: 60, NOON_S - 43200 + day_s: 70} == used(table)
+
+
+@pytest.mark.parametrize("values_max", [None, {"session": 50_000, "tenant": 1_000}])
+def test_sessions_without_end_leave_room_for_everybody_else(
+    table: Table, values_max: dict[str, int] | None
+) -> None:
+    """They cost nothing, even refused: without a bound one caller could take every cell, and no
+    new window would open for anybody."""
+    rules = [Budget("s", ("session",), "total", limit_nusd=5), Budget("t"), Budget("all", ())]
+    budgets = Budgets(table, rules, clock_at(NOON_S), "v", values_max)
+    for number in range(2 * table.sizes.cells):
+        budgets.reserve(an_exchange(10**9, tenant="mallory", session=f"s{number}"))
+    assert budgets.reserve(an_exchange(1, tenant="acme", session="honest")) is None
+    assert budgets.reserve(an_exchange(1, tenant="globex")) is None
