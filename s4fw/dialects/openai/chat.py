@@ -42,8 +42,9 @@ METERED = frozenset(
     }
 )
 
-# Names by which other APIs bound the output, and fields by which other gateways choose another
-# model or another destination.  A server on the way that obeys one would spend what nobody held.
+# Names by which other APIs bound the output, fields by which other gateways choose another model or
+# another destination, and by which other servers add to the prompt or to the bill.  A server on the
+# way that obeys one would spend what nobody held.
 FOREIGN = frozenset(
     {
         "max_output_tokens",
@@ -66,6 +67,9 @@ FOREIGN = frozenset(
         "extra_headers",
         "custom_llm_provider",
         "litellm_params",
+        "chat_template",
+        "documents",
+        "plugins",
     }
 )
 

@@ -112,6 +112,10 @@ def test_read_output_bound_is_the_larger_of_both_fields(
         ({"max_tokens_to_sample": 9}, "ambiguous_field"),
         ({"num_predict": 9}, "ambiguous_field"),
         ({"generationConfig": {"maxOutputTokens": 9}}, "ambiguous_field"),
+        # What other servers put into the prompt, or bill beside it.
+        ({"documents": [{"text": "a book"}]}, "ambiguous_field"),
+        ({"chat_template": "a book"}, "ambiguous_field"),
+        ({"plugins": [{"id": "web"}]}, "ambiguous_field"),
         # Costs that nobody bounds.
         ({"model": "gpt-4o-search-preview"}, "unbounded_request"),
         ({"model": "gpt-4o-mini-search-preview-2025-03-11"}, "unbounded_request"),
