@@ -104,13 +104,21 @@ def table(outcomes: list[Outcome]) -> str:
     return "\n".join(rows)
 
 
-def page(outcomes: list[Outcome], seed: int) -> str:
-    """docs/internals/proof.md: the text before the mark is kept, what follows is of this run."""
+def state_of_tree() -> str:
+    """The commit, and whether files differ from it."""
+    command = ["git", "describe", "--always", "--dirty=, with changes", "--exclude=*"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "no commit"
+
+
+def page(outcomes: list[Outcome], seed: int, before: str, after: str) -> str:
+    """docs/internals/proof.md: the text before the mark is kept, what follows is of this run.
+
+    `before`, `after`: the tree when it began and ended; a tree that moved is said to have moved.
+    """
     mark = "<!-- make prove -->"
     text = PAGE.read_text().partition(mark)[0] if PAGE.exists() else "# Proof\n\n"
-    commit = subprocess.run(
-        ["git", "log", "-1", "--format=%h"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+    commit = before if before == after else f"{before}, which became {after} meanwhile"
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Linux {platform.release()}"
     when = time.strftime("%Y-%m-%d", time.gmtime())
     return f"{text}{mark}\n{when}, {machine}, commit {commit}, seed {seed}:\n\n{table(outcomes)}\n"
@@ -123,7 +131,7 @@ def main() -> int:
     parser.add_argument("--only", help="the name of one part")
     parser.add_argument("--write", action="store_true", help="keep the table in the docs")
     given = parser.parse_args()
-    outcomes = []
+    outcomes, before = [], state_of_tree()
     sys.stdout.write(f"seed {given.seed}\n")
     with tempfile.TemporaryDirectory() as folder:
         for part in parts(folder, given.seed):
@@ -134,7 +142,7 @@ def main() -> int:
                 sys.stdout.write(f"    {outcomes[-1].said}  ({outcomes[-1].seconds:.0f} s)\n")
     sys.stdout.write(table(outcomes) + "\n")
     if given.write and given.only is None and all(o.is_proven for o in outcomes):
-        PAGE.write_text(page(outcomes, given.seed))
+        PAGE.write_text(page(outcomes, given.seed, before, state_of_tree()))
     return not all(outcome.is_proven for outcome in outcomes)
 
 
