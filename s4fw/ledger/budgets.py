@@ -10,6 +10,7 @@ and the answer is resolved anew.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -138,11 +139,12 @@ class Budgets:
         return self._block(x, None, t.BUSY)  # cells were closed as fast as they were found
 
     def journal_block(self, x: Exchange) -> None:
-        """Journal a refused exchange: a row without money."""
+        """Journal a refused exchange: no money, and no names while the table is busy."""
         values: tuple[int, ...] = ()
         if x.attribution is not None:
             applied = self._applied.get(x.attribution)
-            values = applied.values if applied is not None else self.value_ids(x.attribution)
+            with contextlib.suppress(TableBusy):
+                values = applied.values if applied is not None else self.value_ids(x.attribution)
         journal.fill_block(self._table.row(), x, self._clock.now_ns(), values)
         self._table.publish()
 

@@ -10,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from s4fw.core.attribution import Attribution
 from s4fw.core.exchange import Exchange
 from s4fw.core.request import Request
 from s4fw.dialects import ROUTES
+from s4fw.errors import FIREWALL_OVERLOADED
 from s4fw.ledger import journal
+from s4fw.ledger.budgets import Budgets
 from s4fw.ledger.reservation import HeldReservation, Resolver
 from s4fw.ledger.table import BUSY, Table
 from s4fw.ledger.window import Clock
@@ -91,3 +94,23 @@ def test_settle_while_the_lock_is_stuck_waits_and_is_exact_afterwards(table: Tab
     settled = [row for row in rows if row.kind is journal.Kind.SETTLE]
     assert [10, 11, 12] == [row.charged_nusd for row in settled]
     assert [x.id for x, _ in held] == [row.request for row in settled]
+
+
+def test_refusal_while_the_lock_is_stuck_is_journalled_without_names(table: Table) -> None:
+    """A caller nobody has seen before cannot be interned then; its refusal must not be a fault."""
+    budgets = Budgets(table, [], Clock(0), "v")
+    x = Exchange(CHAT, Request(b"POST", b"/", b"", {}))
+    x.attribution = Attribution((None, "new", *[None] * 6))
+    before = table.drain(0, 0, 32)[1]
+    pid = stopped_with_the_lock(table)
+    try:
+        x.block = budgets.reserve(x)
+        assert x.block is not None
+        assert FIREWALL_OVERLOADED is x.block.code
+        budgets.journal_block(x)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    rows = [row for row in journal.read(table.drain(0, before, 32)[0]) if row.request == x.id]
+    assert [journal.Kind.BLOCK] == [row.kind for row in rows]
+    assert {0} == set(rows[0].values)
