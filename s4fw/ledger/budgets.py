@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from typing import Any
 
 from s4fw.core.attribution import DIMENSIONS, OTHER, Attribution
 from s4fw.core.exchange import Exchange
@@ -25,60 +24,16 @@ from s4fw.errors import (
 )
 from s4fw.ledger import journal
 from s4fw.ledger import table as t
+from s4fw.ledger.applied import Applied, AppliedCell
 from s4fw.ledger.reservation import HeldReservation, Resolver
-from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of, values_that_fit
-from s4fw.ledger.table import CellSet, StaleValue, Table, TableBusy, TableFull
-from s4fw.ledger.window import Clock, end_of, for_people, iso
-from s4fw.units import usd
+from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, rules_of, values_that_fit
+from s4fw.ledger.table import StaleValue, Table, TableBusy, TableFull
+from s4fw.ledger.window import Clock, end_of
 
 PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
 
 REMEMBERED_MAX = 100_000  # attributions whose cells a worker remembers
 CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and reserve
-
-
-class AppliedCell:
-    """One cell an exchange must fit, with what is said about it to people and in headers."""
-
-    __slots__ = ("ends_s", "limit_nusd", "resets_at", "rule", "scope", "warn")
-
-    def __init__(self, rule: BudgetRule, scope: tuple[str, ...], ends_s: int) -> None:
-        self.rule = rule
-        self.scope = scope
-        self.ends_s = ends_s
-        self.limit_nusd = rule.limit_of(scope)
-        self.resets_at = None if rule.budget.window == "total" else iso(ends_s)
-        # Highest threshold first: (amount, text of the header).
-        self.warn = [
-            (self.limit_nusd * permille // 1000, f"{rule.id} {permille / 10:g}%")
-            for permille in sorted(rule.budget.warn_at, reverse=True)
-        ]
-
-    def named_scope(self) -> dict[str, str]:
-        """The scope with its dimensions' names, as it stands in JSON."""
-        return dict(zip(self.rule.budget.per, self.scope, strict=True))
-
-
-class Applied:
-    """All cells of one attribution in the current windows."""
-
-    __slots__ = ("cell_set", "cells", "places", "shown", "until_ns", "values", "warned")
-
-    def __init__(
-        self,
-        cell_set: CellSet,
-        cells: list[AppliedCell],
-        places: list[tuple[int, int]],
-        values: tuple[int, ...],
-        until_ns: int,
-    ) -> None:
-        self.cell_set = cell_set
-        self.cells = cells
-        self.places = places  # index and generation of each cell
-        self.values = values
-        self.until_ns = until_ns  # by the accepted clock: when the first of its windows ends
-        self.shown = [(i, c) for i, c in enumerate(cells) if c.rule.is_shown]
-        self.warned = [(i, c) for i, c in self.shown if c.warn]
 
 
 class Budgets:
@@ -209,7 +164,7 @@ class Budgets:
         if refused == t.DENIED and applied is not None:
             index = self._table.answer[0]
             x.denied_by = applied.places[index]
-            return self._exceeded(x, applied.cells[index], self._table.answer[2 + index])
+            return applied.cells[index].refusal(x.quote_nusd, self._table.answer[2 + index])
         if refused == t.FROZEN:
             return Block(FROZEN, "not sent. Spending is frozen by the operator of this firewall.")
         if refused in (t.FULL, t.BUSY):
@@ -222,34 +177,3 @@ class Budgets:
             FIREWALL_UNAVAILABLE,
             "not sent. The firewall cannot record spend at the moment, so it lets nothing through.",
         )
-
-    @staticmethod
-    def _exceeded(x: Exchange, cell: AppliedCell, used_nusd: int) -> Block:
-        """The refusal of a budget that does not fit: which, how much, until when, whom to ask."""
-        budget = cell.rule.budget
-        scope = cell.named_scope()
-        left = max(0, cell.limit_nusd - used_nusd)
-        name = budget.id
-        if scope:
-            name += f" ({', '.join(f'{k} {v}' for k, v in scope.items())})"
-        until = f" until {for_people(cell.ends_s)}" if cell.resets_at else ""
-        detail: dict[str, Any] = {
-            "budget_id": budget.id,
-            "scope": scope,
-            "window": budget.window,
-            "resets_at": cell.resets_at,
-        }
-        cost = f"not sent. It could cost up to {usd(x.quote_nusd)} and"
-        if cell.rule.is_shown:
-            message = f"{cost} budget {name} has {usd(left)} left of {usd(cell.limit_nusd)}{until}."
-            detail |= {
-                "limit_nusd": cell.limit_nusd,
-                "used_nusd": used_nusd,
-                "remaining_nusd": left,
-            }
-        else:
-            message = f"{cost} budget {name} has less than that left{until}."
-        detail["requested_nusd"] = x.quote_nusd
-        if budget.owner:
-            message += f" Ask {budget.owner}."
-        return Block(BUDGET_EXCEEDED, message, detail)

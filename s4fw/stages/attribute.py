@@ -24,6 +24,7 @@ HEADERS = {
     name: f"x-s4fw-{name}".encode()
     for name in ("tenant", "feature", "customer", "agent", "session")
 }
+_HEADER_NAMES = tuple(HEADERS.values())
 _VALUE = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
 REMEMBERED_MAX = 100_000
 
@@ -54,6 +55,23 @@ class Declared(Protocol):
     def known(self) -> Mapping[str, Set[str]]: ...
 
 
+class Caller:
+    """A key, prepared for the hot path: plain values instead of a model of the configuration."""
+
+    __slots__ = ("id", "may_set", "pins")
+
+    def __init__(self, key: Key) -> None:
+        self.id = key.id
+        self.may_set = frozenset(key.may_set)
+        pinned = {
+            "tenant": key.tenant,
+            "feature": key.feature,
+            "customer": key.customer,
+            "agent": key.agent,
+        }
+        self.pins = {name: value for name, value in pinned.items() if value is not None}
+
+
 def credential(headers: Mapping[bytes, bytes]) -> bytes | Block | None:
     """The caller's key from the head: None without one, a Block when two differ."""
     found = set()
@@ -82,39 +100,39 @@ class Attribute(Stage):
     ) -> None:
         """`priced_as` gives the name under which a model has its price, None where it has none."""
         # Keyed by digest: looking a digest up tells an attacker nothing about another one.
-        self._keys = {bytes.fromhex(key.sha256): key for key in keys}
+        self._callers = {bytes.fromhex(key.sha256): Caller(key) for key in keys}
         self._known = declared.known
         self._priced_as = priced_as
         self._remembered: dict[tuple[object, ...], Attribution] = {}
 
     def open(self, x: Exchange) -> Verdict:
         """Judge the credential; refuses before the body is read."""
-        if not self._keys:
+        if not self._callers:
             return None
         presented = credential(x.request.headers)
         if isinstance(presented, Block):
             return presented
         if presented is None:
             return Block(INVALID_API_KEY, "the request carries no key of this firewall")
-        x.caller = self._keys.get(hashlib.sha256(presented).digest())
+        x.caller = self._callers.get(hashlib.sha256(presented).digest())
         if x.caller is None:
             return Block(INVALID_API_KEY, "this key is not known to the firewall")
         return self._conflict(x.caller, x.request.headers)
 
     @staticmethod
-    def _conflict(key: Key, headers: Mapping[bytes, bytes]) -> Block | None:
+    def _conflict(caller: Caller, headers: Mapping[bytes, bytes]) -> Block | None:
         """Refuse a header that names what the key pins to another value, or may not set."""
         for dimension, header in HEADERS.items():
             value = headers.get(header)
             if value is None:
                 continue
-            pinned = getattr(key, dimension, None)
+            pinned = caller.pins.get(dimension)
             if pinned is not None and value != pinned.encode():
                 return Block(
                     ATTRIBUTION_CONFLICT,
                     f"header {header.decode()} differs from the {dimension} of this key",
                 )
-            if pinned is None and dimension not in key.may_set:
+            if pinned is None and dimension not in caller.may_set:
                 return Block(
                     ATTRIBUTION_CONFLICT,
                     f"this key may not set {header.decode()}; its owner can allow it in may_set",
@@ -128,7 +146,7 @@ class Attribute(Stage):
             x.caller.id if x.caller is not None else None,
             x.request.model,
             x.route.dialect.provider,
-            *[headers.get(header) for header in HEADERS.values()],
+            *map(headers.get, _HEADER_NAMES),
         )
         attribution = self._remembered.get(given)
         if attribution is None:
@@ -159,7 +177,7 @@ class Attribute(Stage):
             "provider": x.route.dialect.provider,
         }
         for dimension, header in HEADERS.items():
-            value = getattr(x.caller, dimension, None)
+            value = x.caller.pins.get(dimension) if x.caller is not None else None
             if value is None and header in x.request.headers:
                 value = _label(x.request.headers[header])
             if value is None and dimension in DEFAULTED:
