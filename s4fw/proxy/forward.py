@@ -217,7 +217,7 @@ class Forward:
 
     def broken(self, fault: Exception) -> None:
         """A fault of our own: the exchange ends, charged if anything was sent.  Raises nothing."""
-        log.error("fault in a forward: %s at %s: %r", type(fault).__name__, place_of(fault), self)
+        log.error("fault in a forward: %s at %s: %r", type(fault).__name__, place_of(fault), self.x)
         self._house.count(_INTERNAL_ERRORS)
         try:
             self._fail(INTERNAL_ERROR, Reason.LEFT_OPEN if self.x.is_sent else Reason.NOT_SENT)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import re
 import ssl
 from time import monotonic_ns
 
@@ -11,8 +13,10 @@ import pytest
 import trustme
 import uvloop
 
+from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
 from s4fw.core.reason import Reason
+from s4fw.observe.log import JsonLines
 from s4fw.proxy import Origin
 from s4fw.proxy.deadlines import Timed, Wheel
 from tests.proxy.rig import (
@@ -212,7 +216,7 @@ def test_logs_hold_no_content(caplog: pytest.LogCaptureFixture) -> None:
 
     @on_rig()
     async def play(rig: Rig) -> None:
-        def feed(x: object, data: bytes) -> bytes:
+        def feed(x: Exchange, chunk: bytes) -> bytes:
             raise RuntimeError("canary-answer")
 
         rig.proxy.pipeline._feed.append(feed)
@@ -229,6 +233,29 @@ def test_logs_hold_no_content(caplog: pytest.LogCaptureFixture) -> None:
     assert "cannot connect" in caplog.text
     assert "canary" not in caplog.text
     assert KEY.decode() not in caplog.text
+
+
+def test_fault_of_our_own_names_the_request_and_the_place(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the id that the caller was told, and a line of ours, somebody can begin to look."""
+    ids: list[str] = []
+
+    @on_rig()
+    async def play(rig: Rig) -> None:
+        def feed(x: Exchange, chunk: bytes) -> bytes:
+            raise RuntimeError("canary")
+
+        rig.proxy.pipeline._feed.append(feed)
+        await (await rig.client()).ask(post())
+        ids.append(rig.stage.finished[0].request_id)
+
+    play()
+    (record,) = (r for r in caplog.records if r.msg.startswith("fault in a forward"))
+    message = json.loads(JsonLines().format(record))["message"]
+    assert re.fullmatch(
+        rf"fault in a forward: RuntimeError at \S+/test_life\.py:\d+: {ids[0]}", message
+    )
 
 
 class Clocked(Timed):
