@@ -16,11 +16,12 @@ from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # Framing, as an upper bound of what the provider adds to the text: 3 per message and 3 for the
 # reply (OpenAI cookbook, "How to count tokens"), 5 more per message and 32 flat for safety; tools
-# and schemas are counted as their JSON, an upper bound of their inner rendering.
+# and schemas are counted as their JSON, an upper bound of their inner rendering but for its lines.
 MESSAGE_TOKENS = 3 + 5
 REPLY_TOKENS = 3 + 32
 TOOL_CALL_TOKENS = 8
 TOOL_TOKENS = 10
+LINE_TOKENS = 2  # of a tool's description: the comment sign and the end of the line
 TOOLS_TOKENS = 16 + 16  # the section, and a forced tool_choice
 SCHEMA_TOKENS = 16
 
@@ -120,14 +121,20 @@ def of_tool(tool: Any) -> tuple[list[str], int]:
         raise Refusal(INVALID_REQUEST, "each tool must be an object")
     if tool.get("type") not in ("function", "custom"):
         raise Refusal(UNBOUNDED_REQUEST, "only tools of type `function` or `custom` are governed")
-    return [orjson.dumps(tool).decode()], TOOL_TOKENS
+    return _definition(tool)
 
 
 def of_function(function: Any) -> tuple[list[str], int]:
     """A legacy function definition, counted as its JSON."""
     if not isinstance(function, dict):
         raise Refusal(INVALID_REQUEST, "each function must be an object")
-    return [orjson.dumps(function).decode()], TOOL_TOKENS
+    return _definition(function)
+
+
+def _definition(value: dict[str, Any]) -> tuple[list[str], int]:
+    """A definition as its JSON; each line of a description is shown to the model as a comment."""
+    text = orjson.dumps(value).decode()
+    return [text], TOOL_TOKENS + LINE_TOKENS * text.count("\\n")
 
 
 def of_schema(schema: Any) -> tuple[list[str], int]:

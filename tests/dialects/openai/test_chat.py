@@ -196,6 +196,20 @@ def test_measure_counts_every_string_wherever_it_stands() -> None:
     assert {"tool", "c1", "new", "zz"} <= set(texts)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tools": [{"type": "function", "function": {"name": "f", "description": "a\n" * 500}}]},
+        {"functions": [{"name": "f", "description": "a\n" * 500}]},
+    ],
+)
+def test_measure_tool_holds_the_comment_sign_of_each_line(fields: dict[str, Any]) -> None:
+    """The model is shown a description as lines of comments: short lines cost more than as JSON."""
+    _, tokens = measured(read(fields))
+    _, plain = measured(read(json.loads(json.dumps(fields).replace("\\n", " "))))
+    assert 2 * 500 == tokens - plain
+
+
 def test_measure_counts_names_that_are_not_of_the_wire_format() -> None:
     """A server that shows the model an object shows its names too."""
     message = {"role": "tool", "content": {"a long name that is text": 1}}
