@@ -156,6 +156,7 @@ static int make(const char *name, const char *path, s4_static *fixed, char *prob
     unlink(name);
     if (error) {
         say(problem, "cannot create %s: %s", path, strerror(error));
+        errno = error; /* the unlink above may have left its own */
         return error == EEXIST ? S4_TAKEN : S4_SYSTEM;
     }
     sync_folder(path);
