@@ -33,6 +33,7 @@
 /* Bounds of the layout. */
 #define S4_CELLS_MAX 8       /* cells of one lease */
 #define S4_IDS_MAX 4         /* value ids in the key of a cell */
+#define S4_CELLS_KEPT 16     /* one cell in so many is kept for keys of `other` and of no values */
 #define S4_DIMENSIONS 16     /* kinds of interned values; the first 8 are those of an attribution */
 #define S4_VALUE_BYTES 128   /* longest interned value */
 #define S4_COUNTERS 64       /* counters of a slot */
@@ -239,8 +240,9 @@ int s4_table_value(s4_table *t, uint32_t id, uint32_t *dimension, uint8_t *out);
 /* -- cells ------------------------------------------------------------------------------------- */
 
 /* Any.  Finds or makes the cell of a key; locked, ~0.2 us.  The limits are those of a new cell; an
- * existing one keeps its own.  The index, and the generation in *generation; S4_FULL; S4_STALE (an
- * id was retired: intern again); S4_BUSY; S4_INVALID. */
+ * existing one keeps its own.  The index, and the generation in *generation; S4_FULL (no
+ * cell, or only those kept for keys of `other` and of no values); S4_STALE (an id was retired:
+ * intern again); S4_BUSY; S4_INVALID. */
 int64_t s4_table_claim(s4_table *t, uint32_t budget, uint32_t kind, int64_t start_s,
                        const uint32_t *ids, uint32_t n, int64_t limit, int64_t stated,
                        uint32_t *generation);

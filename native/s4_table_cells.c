@@ -63,9 +63,21 @@ static int64_t take_cell(s4_table *t) {
     return index;
 }
 
+/* Whether a key may take one of the last cells: one without values, or with nothing but `other`.
+ * There are few of those, and a request that found no cell for its own values falls back on one;
+ * without them callers that make up values could keep a new window from opening. */
+static int may_take_the_last(const uint32_t ids[S4_IDS_MAX]) {
+    for (int i = 0; i < S4_IDS_MAX; i++)
+        if (ids[i] > S4_DIMENSIONS) return 0;
+    return 1;
+}
+
 static int64_t open_cell(s4_table *t, s4_word *bucket, uint32_t budget, uint32_t kind,
                          int64_t start_s, const uint32_t ids[S4_IDS_MAX], int64_t limit,
                          int64_t stated) {
+    int64_t kept = t->sizes.cells / S4_CELLS_KEPT;
+    if (s4_get(&t->root->cells_open) >= t->sizes.cells - kept && !may_take_the_last(ids))
+        return S4_FULL;
     s4_redo_begin(t);
     int64_t index = take_cell(t);
     if (index < 0) return index;

@@ -25,8 +25,9 @@ from s4fw.errors import (
 from s4fw.ledger import journal
 from s4fw.ledger import table as t
 from s4fw.ledger.applied import Applied, AppliedCell
+from s4fw.ledger.records import other_id
 from s4fw.ledger.reservation import HeldReservation, Resolver
-from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, rules_of, values_that_fit
+from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of, values_that_fit
 from s4fw.ledger.table import StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, end_of
 
@@ -116,17 +117,9 @@ class Budgets:
             scope = rule.values_in(named)
             if scope is None:
                 continue
-            window = rule.budget.window
-            start_s = self._clock.start_of(window, rule.zone)
-            ends_s = end_of(window, start_s, rule.zone)
-            place = self._table.claim(
-                rule.value_id,
-                rule.kind,
-                start_s,
-                [ids[dimension] for dimension in rule.dimensions],
-                rule.enforced_limit_of(scope),
-                rule.limit_of(scope),
-            )
+            start_s = self._clock.start_of(rule.budget.window, rule.zone)
+            ends_s = end_of(rule.budget.window, start_s, rule.zone)
+            place, scope = self._claim(rule, start_s, ids, scope)
             places.append(place)
             cells.append(AppliedCell(rule, scope, ends_s))
             until_s = min(until_s, ends_s)
@@ -136,6 +129,27 @@ class Budgets:
             self._applied.clear()
         self._applied[attribution] = applied
         return applied
+
+    def _claim(
+        self, rule: BudgetRule, start_s: int, ids: tuple[int, ...], scope: tuple[str, ...]
+    ) -> tuple[tuple[int, int], tuple[str, ...]]:
+        """The cell of a scope.  When cells are short it is the one that the surplus shares: callers
+        who make up values must not stop everybody else.  Raises TableFull."""
+        named = [ids[dimension] for dimension in rule.dimensions]
+        try:
+            return self._open(rule, start_s, named, scope), scope
+        except TableFull:
+            if not named:
+                raise
+        others = [other_id(dimension) for dimension in rule.dimensions]
+        shared = (OTHER,) * len(others)
+        return self._open(rule, start_s, others, shared), shared
+
+    def _open(
+        self, rule: BudgetRule, start_s: int, ids: list[int], scope: tuple[str, ...]
+    ) -> tuple[int, int]:
+        limit, stated = rule.enforced_limit_of(scope), rule.limit_of(scope)
+        return self._table.claim(rule.value_id, rule.kind, start_s, ids, limit, stated)
 
     def _describe(self, x: Exchange, applied: Applied) -> None:
         """Fill what the answer's headers say: the tightest budget, warnings, shadow blocks."""

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 
+def other_id(dimension: int) -> int:
+    """The id of a dimension's `other`, which is there from the start."""
+    return dimension + 1
+
+
 class TableError(Exception):
     """A table cannot do what was asked of it; the message is a sentence."""
 

@@ -338,3 +338,22 @@ def test_sessions_without_end_leave_room_for_everybody_else(
         budgets.reserve(an_exchange(10**9, tenant="mallory", session=f"s{number}"))
     assert budgets.reserve(an_exchange(1, tenant="acme", session="honest")) is None
     assert budgets.reserve(an_exchange(1, tenant="globex")) is None
+
+
+def test_pairs_of_made_up_values_cannot_stop_everybody(table: Table) -> None:
+    """Cells are finite: the surplus of pairs shares one, and a new window can always open."""
+    pair = Budget("pair", ("customer", "session"), limit_nusd=1000)
+    total = Budget("all", (), "minute", limit_nusd=10**6)
+    clock = clock_at(NOON_S)
+    budgets = Budgets(table, [pair, total], clock, "v", {"customer": 100, "session": 100})
+    for number in range(80):
+        x = an_exchange(10, customer=f"c{number % 10}", session=f"s{number // 10}")
+        assert budgets.reserve(x) is None, number
+        assert x.reservation is not None
+        x.reservation.settle(10, x)
+    clock.follow(clock.offset_ns + 60 * 10**9, (0,) * 6)
+    late = an_exchange(10, customer="c1", session="never-seen")
+    assert budgets.reserve(late) is None
+    shared = [cell for cell in table.cells() if cell.ids and all(map(table.is_other, cell.ids))]
+    assert 1 == len(shared)
+    assert shared[0].used > 20

@@ -13,6 +13,7 @@ from typing import Any
 OK, DENIED, STALE, FROZEN, FULL, RING_FULL, ALREADY = 0, -1, -2, -3, -4, -6, -7
 SETTLED, VOIDED, CORRECTED, RECOVERED, GAP, EVENT = 1, 2, 4, 5, 6, 7
 NO_END = 1 << 30
+CELLS_KEPT = 16  # one cell in so many is kept for keys of `other` and of no values
 OTHERS = 16  # the first ids are the `other` of each dimension
 Key = tuple[int, int, int, tuple[int, ...]]  # budget, kind, start, value ids
 Place = tuple[int, int]  # index, generation
@@ -158,6 +159,9 @@ class Mirror:
         for index, cell in self.cells.items():
             if cell.key == key:
                 return index, cell.generation
+        is_late = len(self.cells) >= self.size.cells - self.size.cells // CELLS_KEPT
+        if is_late and any(number > OTHERS for number in key[3]):
+            return FULL
         if self.free_cells:
             index = self.free_cells.pop()
         elif len(self.generations) == self.size.cells:
