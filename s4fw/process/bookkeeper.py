@@ -9,12 +9,12 @@ from s4fw.admin.facts import Event
 from s4fw.core.attribution import OTHER
 from s4fw.ledger import journal
 from s4fw.ledger.table import Table
-from s4fw.process.eventlog import BudgetOf, EventLog
-from s4fw.process.spend import Spend, SpendFile
+from s4fw.process.eventlog import BudgetOf, EventLog, is_told
+from s4fw.process.spend import Spend, SpendFile, columns_of
 
 log = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 512  # of one slot: some 3 ms of work, so the admin listener stays responsive
+ROWS_AT_ONCE = 128  # of one slot: well below a millisecond, because a worker may want the core
 WRITE_EACH_S = 1.0
 WRITE_SHARE = 20  # at least this many times as long as a write took lies between two
 UNWRITTEN_MAX = 1024  # rows of one slot: a quarter of its ring, then the file is written earlier
@@ -45,16 +45,19 @@ class Bookkeeper:
         self._is_open = False
         self.spend = Spend(self._slots, time.time_ns() // 10**9)
 
-    def turn(self) -> None:
-        """Take what the workers published; write and free it when it is time."""
+    def turn(self) -> bool:
+        """Take what the workers published; write and free it when it is time.
+
+        Says whether more is waiting, so that the next turn should come soon.
+        """
         if not self._is_open and not self._open():
-            return
-        for slot in range(self._slots):
-            self._drain(slot)
+            return False
+        taken = max(self._drain(slot) for slot in range(self._slots))
         if any(self._unwritten):
             is_due = time.monotonic() >= self._write_at_s
             if is_due or max(self._unwritten) >= UNWRITTEN_MAX:
                 self._write()
+        return taken == ROWS_AT_ONCE
 
     def forget_names(self) -> None:
         """Ids of values were freed and may mean others from now on."""
@@ -63,7 +66,8 @@ class Bookkeeper:
     def close(self) -> None:
         """The last look: write what is there, and let the next steward in."""
         if self._is_open:
-            self.turn()
+            while self.turn():
+                pass
             if any(self._unwritten):
                 self._write()
         self._file.release()
@@ -96,14 +100,30 @@ class Bookkeeper:
         except ValueError:
             self.spend.tails[slot] = self._table.slots()[slot].tail
 
-    def _drain(self, slot: int) -> None:
+    def _drain(self, slot: int) -> int:
+        """Add up rows of one slot, those of the same values together; returns how many."""
         rows, tail = self._table.drain(slot, self.spend.tails[slot], ROWS_AT_ONCE)
+        sums: dict[tuple[int, ...], list[int]] = {}
         for row in journal.read(rows):
-            names = [self._name(value_id) for value_id in row.values]
-            self.spend.add(row, names)
-            self._events.note_row(row, names, self._budget_of)
-        self._unwritten[slot] += tail - self.spend.tails[slot]
+            columns = columns_of(row)
+            if columns is not None:
+                sum_of = sums.get(row.values)
+                if sum_of is None:
+                    sums[row.values] = list(columns)
+                else:
+                    for at, amount in enumerate(columns):
+                        sum_of[at] += amount
+            if is_told(row):
+                self._events.note_row(row, self._names_of(row.values), self._budget_of)
+        for values, total in sums.items():
+            self.spend.add_columns(total, self._names_of(values))
+        taken = tail - self.spend.tails[slot]
+        self._unwritten[slot] += taken
         self.spend.tails[slot] = tail
+        return taken
+
+    def _names_of(self, values: tuple[int, ...]) -> list[str | None]:
+        return [self._name(value_id) for value_id in values]
 
     def _name(self, value_id: int) -> str | None:
         if not value_id:

@@ -49,6 +49,11 @@ class EventLog:
         self.note(Event(row.at_ns, kind, level, message, fields))
 
 
+def is_told(row: JournalRow) -> bool:
+    """Whether a row is worth a person's look."""
+    return _told(row) is not None
+
+
 def _told(row: JournalRow) -> tuple[str, str, str] | None:
     """Kind, level and sentence of a row; None for the daily business."""
     if row.kind is Kind.BLOCK:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -47,9 +47,12 @@ class Spend:
 
     def add(self, row: JournalRow, names: Iterable[str | None]) -> None:
         """Add one row; `names` are its values by dimension, None where it has none."""
-        columns = _columns_of(row)
-        if columns is None:
-            return
+        columns = columns_of(row)
+        if columns is not None:
+            self.add_columns(columns, names)
+
+    def add_columns(self, columns: Sequence[int], names: Iterable[str | None]) -> None:
+        """Add what one row, or many of the same values, came to."""
         for dimension, value in zip(DIMENSIONS, names, strict=True):
             if value is None:
                 continue
@@ -104,7 +107,7 @@ def _fold(of_dimension: dict[str, list[int]]) -> None:
     of_dimension[OTHER] = others
 
 
-def _columns_of(row: JournalRow) -> tuple[int, int, int, int, int, int, int] | None:
+def columns_of(row: JournalRow) -> tuple[int, int, int, int, int, int, int] | None:
     """What a row adds to each of its values; None for rows that are no exchange."""
     if row.kind is Kind.BLOCK:
         return (0, 0, 0, 1, 0, 0, 0)

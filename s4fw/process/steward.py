@@ -7,7 +7,9 @@ cells, and serves the admin listener.  If it dies another one goes on from the f
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +34,9 @@ from s4fw.process.spend import SpendFile
 
 log = logging.getLogger(__name__)
 
-BOOKS_S = 0.1
+BOOKS_S = 0.05
+CATCH_UP_S = 0.002  # while rows wait: 128 rows each 2 ms are more than a worker can publish
+NICENESS = 10  # a worker that wakes up on the same core goes first
 CHORES_S = 1.0
 
 
@@ -63,7 +67,7 @@ class Steward:
         server = AdminServer(self.facts, Guard(token, is_loopback(admin.host)))
         await server.start(self._seat.listener)
         Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
-        self._each(BOOKS_S, self._books.turn)
+        self._keep_books()
         self._each(CHORES_S, self._chores)
         announce_up(self._seat)
         await self._over
@@ -108,6 +112,17 @@ class Steward:
             return
         self._loop.call_later(period_s, self._each, period_s, chore)
 
+    def _keep_books(self) -> None:
+        """Empty the rings, in small steps as long as there is more."""
+        if self._over.done():
+            return
+        try:
+            is_behind = self._books.turn()
+        except Exception as fault:
+            self._over.set_exception(fault)
+            return
+        self._loop.call_later(CATCH_UP_S if is_behind else BOOKS_S, self._keep_books)
+
     def _chores(self) -> None:
         self._auditor.look()
         try:
@@ -124,6 +139,8 @@ class Steward:
 
 def run(seat: Seat) -> int:
     """The child's life; returns its exit code."""
+    with contextlib.suppress(OSError):  # a seccomp filter may forbid it: then it is as it was
+        os.nice(NICENESS)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(Steward(seat, loop).live())

@@ -7,7 +7,7 @@ import pytest
 
 from s4fw.ledger.journal import Kind
 from s4fw.ledger.table import Table
-from s4fw.process.bookkeeper import Bookkeeper
+from s4fw.process.bookkeeper import ROWS_AT_ONCE, Bookkeeper
 from s4fw.process.eventlog import EventLog
 from s4fw.process.spend import SpendFile
 
@@ -146,3 +146,16 @@ def test_second_steward_waits_for_the_first(table: Table, tmp_path: Path) -> Non
     first.close()
     second.turn()
     assert {"acme": 1} == blocked(second)
+
+
+def test_turn_says_that_more_is_waiting_so_that_no_row_is_dropped(tmp_path: Path) -> None:
+    """A busy worker publishes ten thousand rows a second; the steward must not take a nap."""
+    with Table.create(
+        tmp_path / "table", slots=2, cells=16, leases=8, values=64, rows=512
+    ) as table:
+        table.join(0)
+        for _ in range(ROWS_AT_ONCE * 2 + 5):
+            block(table)
+        books = steward(table, tmp_path)
+        assert [True, True, False] == [books.turn() for _ in range(3)]
+        assert {"acme": ROWS_AT_ONCE * 2 + 5} == blocked(books)
