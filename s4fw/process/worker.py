@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -34,6 +35,10 @@ log = logging.getLogger(__name__)
 # Counting a huge prompt releases the GIL; two threads keep one such request from delaying another
 # and leave the processor to the other workers.
 THREADS = 2
+
+# How long the loop may wait for the interpreter while a thread reads or counts a large body: the
+# default of 5 ms would be most of the longest pause.
+SWITCH_S = 0.0005
 
 FLUSH_S = 1.0  # for callers that take their last bytes slowly, or leave their side open
 
@@ -166,6 +171,7 @@ def _origins(config: Config) -> dict[str, Origin]:
 
 def run(seat: Seat) -> int:
     """The child's life; returns its exit code."""
+    sys.setswitchinterval(SWITCH_S)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(Worker(seat, loop).live())
