@@ -16,6 +16,7 @@ from s4fw.ledger.table import CellInfo, Table
 from s4fw.ledger.window import KINDS, Clock, end_of
 
 OPEN_AHEAD_S = 60  # the next window's cells of live keys are opened this long before it starts
+REMOVED_IDLE_S = 30 * 86400.0  # a removed budget may come back; for so long its spend is kept
 LINGER_S = 300  # a window that is over stays readable this long: late settles, last look
 
 
@@ -89,7 +90,7 @@ class Upkeep:
         rule = self._rules.get(cell.budget)
         kind = KINDS[cell.kind]
         if kind == "total":
-            idle_s = rule.budget.idle_s if rule is not None else None
+            idle_s = rule.budget.idle_s if rule is not None else REMOVED_IDLE_S
             idle_ns = monotonic_ns() - cell.touched_ns
             return idle_s is not None and idle_ns > idle_s * 1_000_000_000
         zone = rule.zone if rule is not None else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from s4fw.core.reason import Reason
 from s4fw.core.request import Request
 from s4fw.core.verdict import Block
 from s4fw.dialects import ROUTES
-from s4fw.ledger import journal
+from s4fw.ledger import journal, upkeep
 from s4fw.ledger.budgets import Budgets
 from s4fw.ledger.table import Table
 from s4fw.ledger.upkeep import Upkeep
@@ -357,3 +358,20 @@ def test_pairs_of_made_up_values_cannot_stop_everybody(table: Table) -> None:
     shared = [cell for cell in table.cells() if cell.ids and all(map(table.is_other, cell.ids))]
     assert 1 == len(shared)
     assert shared[0].used > 20
+
+
+def test_upkeep_keeps_the_spend_of_a_removed_budget_for_a_month(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taking a budget out and in again must not refill it; but its cells must not stay for ever."""
+    clock = clock_at(NOON_S)
+    x = an_exchange(5, session="s1")
+    session = Budget("s", ("session",), "total")
+    assert Budgets(table, [session], clock, "v").reserve(x) is None
+    assert x.reservation is not None
+    x.reservation.settle(5, x)
+    assert 0 == Upkeep(table, [], clock).close_over()
+    month_ns = (30 * 86400 + 60) * 10**9
+    monkeypatch.setattr(upkeep, "monotonic_ns", lambda: time.monotonic_ns() + month_ns)
+    assert 0 == Upkeep(table, [session], clock).close_over(), "one that is there has no end"
+    assert 1 == Upkeep(table, [], clock).close_over()
