@@ -109,13 +109,13 @@ def command() -> None:
             click.echo(f"{CALLS} calls start now, on 4 workers ...")
             with running(Path(folder) / "demo", _config(usd_9(limit_nusd)), quiet=True) as stack:
                 statuses = _run(stack)
-                used_nusd = _ask(stack.admin_url, "GET", "/v1/budgets")[2]["budgets"][0]
+                budget = _ask(stack.admin_url, "GET", "/v1/budgets")[2]["budgets"][0]
                 upstream = _ask(stack.simulator_url, "GET", "/sim/ledger")[2]
     except StackFailed as failed:
         click.echo(str(failed), err=True)
         sys.exit(failed.exit_code)
     relayed, blocked = statuses[200], statuses[402]
-    spent_nusd = used_nusd["charged_nusd"]
+    spent_nusd = budget["charged_nusd"]
     click.echo(
         f"the provider charged ${usd_9(upstream['total_nusd'])}; the firewall says the same"
         if upstream["total_nusd"] == spent_nusd

@@ -72,10 +72,8 @@ class Pipeline:
                     continue
                 if isinstance(verdict, Awaitable):
                     return self._wait(x, steps, index, verdict)
-                if stage.is_shadow and isinstance(verdict, Block):
-                    x.shadow_reason = x.shadow_reason or verdict.code.name
-                    continue
-                return self._ended(x, verdict)
+                if not _is_only_shadow(x, stage, verdict):
+                    return self._ended(x, verdict)
         except Exception as fault:
             return self._ended(x, _verdict_of(fault, x))
         return None
@@ -93,10 +91,7 @@ class Pipeline:
             verdict = await waiting
         except Exception as fault:
             return self._ended(x, _verdict_of(fault, x))
-        if isinstance(verdict, Block) and stage.is_shadow:
-            x.shadow_reason = x.shadow_reason or verdict.code.name
-            verdict = None
-        if verdict is not None:
+        if verdict is not None and not _is_only_shadow(x, stage, verdict):
             return self._ended(x, verdict)
         rest = self._walk(x, steps, index + 1)
         return await rest if isinstance(rest, Awaitable) else rest
@@ -135,6 +130,14 @@ class Pipeline:
         if isinstance(verdict, Block):
             x.block = verdict
         return verdict
+
+
+def _is_only_shadow(x: Exchange, stage: Stage, verdict: Verdict) -> bool:
+    """Whether a verdict is a block by a stage in shadow mode: it is noted, and the walk goes on."""
+    if not (stage.is_shadow and isinstance(verdict, Block)):
+        return False
+    x.shadow_reason = x.shadow_reason or verdict.code.name
+    return True
 
 
 def _overrides(stage: Stage, hook: str) -> bool:

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 
 KINDS = ("minute", "hour", "day", "week", "month", "total")
 KIND_INDEX = {name: index for index, name in enumerate(KINDS)}
-TOTAL = KIND_INDEX["total"]
 
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
 _MONDAY_S = 4 * 86400  # 1970-01-05, the first Monday of the epoch

@@ -142,13 +142,20 @@ class Crew:
         """Settle what the dead held.  Tried again next round while the table's lock is not had."""
         for child in list(self._unrecovered):
             try:
-                self._witness.recovered(child.slot, self._table.recover(child.slot, time.time_ns()))
-            except TableBusy:
-                log.error("the table is busy; slot %d is recovered later", child.slot)
-                return
+                if not self.recover(child.slot):
+                    return
             except SlotTaken:
                 log.info("slot %d was recovered and taken by a successor", child.slot)
             self._unrecovered.remove(child)
+
+    def recover(self, slot: int) -> bool:
+        """Settle what a dead slot held; False while the lock is not had.  Raises SlotTaken."""
+        try:
+            self._witness.recovered(slot, self._table.recover(slot, time.time_ns()))
+        except TableBusy:
+            log.error("the table is busy; slot %d is recovered later", slot)
+            return False
+        return True
 
     # -- murder -------------------------------------------------------------------------------
 

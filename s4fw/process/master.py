@@ -20,7 +20,7 @@ from pathlib import Path
 
 from s4fw.config.changes import changes
 from s4fw.config.schema import Config
-from s4fw.ledger.table import SlotInfo, TableBusy
+from s4fw.ledger.table import SlotInfo
 from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock
 from s4fw.observe.log import Told
@@ -123,10 +123,7 @@ class Master:
         if had_orphans and not self._has_orphans:
             self._apply_limits()  # the last of them may have opened cells at its own limits
         for slot in vitals.to_recover(infos, {c.slot for c in self._crew.children()}):
-            try:
-                self._witness.recovered(slot, self._table.recover(slot, time.time_ns()))
-            except TableBusy:
-                log.error("the table is busy; slot %d is recovered later", slot)
+            self._crew.recover(slot)
 
     def _pause_s(self) -> float:
         """Until the next thing that no signal announces."""

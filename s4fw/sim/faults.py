@@ -8,7 +8,6 @@ The first of these that says something decides alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 
 # mode -> (default argument, sentence)
 MODES: dict[str, tuple[str, str]] = {
@@ -77,10 +76,6 @@ class Faults(dict[str, str]):
         if text is None:
             return None
         return int(text) if text else 0
-
-    def has_any(self, modes: Iterable[str]) -> bool:
-        """Whether at least one of the modes was asked for."""
-        return any(mode in self for mode in modes)
 
 
 def _item(item: str) -> tuple[str, str]:

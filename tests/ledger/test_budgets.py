@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -20,33 +19,10 @@ from s4fw.ledger.budgets import Budgets
 from s4fw.ledger.table import Table
 from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock, boot_ns
+from tests.a_budget import Budget, Override
 
 CHAT = ROUTES[b"/v1/chat/completions"][b"POST"]
 NOON_S = 1_900_000_800 // 86400 * 86400 + 43200
-
-
-@dataclass
-class Override:
-    scope: dict[str, str]
-    limit_nusd: int
-
-
-@dataclass
-class Budget:
-    """A budget as the configuration has it."""
-
-    id: str = "b"
-    per: tuple[str, ...] = ("tenant",)
-    window: str = "day"
-    limit_nusd: int = 100
-    mode: str = "enforce"
-    timezone: str | None = None
-    overrides: list[Override] = field(default_factory=list)
-    warn_at: tuple[int, ...] = ()
-    owner: str | None = None
-    visible: bool = False
-    idle_s: float | None = None
-    was: str | None = None
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,15 @@ from s4fw.ledger.table import Table
 from s4fw.ledger.window import KIND_INDEX, Clock, boot_ns
 from s4fw.observe.readers import BudgetReader, read_workers
 from s4fw.units import NUSD_MAX
+from tests.a_budget import Budget
 from tests.admin.scripted import MIDNIGHT_S, NOON_S
 
 DAY_S = MIDNIGHT_S - 86_400
 
 
-@dataclass
-class Budget:
-    """A configured budget."""
-
-    id: str
-    per: tuple[str, ...] = ()
-    window: str = "day"
-    timezone: str | None = None
-    limit_nusd: int = 1000
-    mode: str = "enforce"
-    overrides: tuple[Any, ...] = ()
-    warn_at: tuple[int, ...] = ()
-    owner: str | None = None
-    visible: bool = False
-    idle_s: float | None = None
-    was: str | None = None
+def a_budget(budget_id: str, per: tuple[str, ...] = (), **more: Any) -> Budget:
+    """A budget of 1000 nano-USD."""
+    return Budget(budget_id, per, limit_nusd=1000, **more)
 
 
 @pytest.fixture
@@ -75,7 +62,7 @@ def test_read_undivided_budget_has_its_row_before_anything_was_spent(
     table: Table, clock: Clock
 ) -> None:
     """An operator who has just configured a cap wants to see it."""
-    (row,) = BudgetReader(table, [Budget("all-day")], clock).read()
+    (row,) = BudgetReader(table, [a_budget("all-day")], clock).read()
     assert ("all-day", {}, 1000, 0, 1000) == (
         row.id,
         row.scope,
@@ -88,13 +75,13 @@ def test_read_undivided_budget_has_its_row_before_anything_was_spent(
 
 def test_read_unopened_total_budget_never_resets(table: Table, clock: Clock) -> None:
     """It has no next window to name."""
-    (row,) = BudgetReader(table, [Budget("all", window="total")], clock).read()
+    (row,) = BudgetReader(table, [a_budget("all", window="total")], clock).read()
     assert row.resets_at_s is None
 
 
 def test_read_cell_with_a_hold_and_a_charge_adds_up(table: Table, clock: Clock) -> None:
     """held, spent and accrued are apart: only the first two words of a bill are certain."""
-    budget = Budget("tenant-day", ("tenant",))
+    budget = a_budget("tenant-day", ("tenant",))
     table.join(0)
     place = claim(table, budget, {"tenant": "acme"})
     cells = table.cell_set([place], [0] * 8)
@@ -120,7 +107,7 @@ def test_read_cell_with_a_hold_and_a_charge_adds_up(table: Table, clock: Clock) 
 
 def test_read_shadow_budget_shows_its_stated_limit(table: Table, clock: Clock) -> None:
     """The table enforces no limit there, but nobody configured four billion dollars."""
-    budget = Budget("trial", ("tenant",), mode="shadow")
+    budget = a_budget("trial", ("tenant",), mode="shadow")
     claim(table, budget, {"tenant": "acme"})
     (row,) = BudgetReader(table, [budget], clock).read()
     assert ("shadow", 1000) == (row.mode, row.limit_nusd)
@@ -128,10 +115,10 @@ def test_read_shadow_budget_shows_its_stated_limit(table: Table, clock: Clock) -
 
 def test_read_only_current_windows_of_configured_budgets(table: Table, clock: Clock) -> None:
     """Yesterday's cells, tomorrow's and those of a removed budget are no caps of now."""
-    budget = Budget("tenant-day", ("tenant",))
+    budget = a_budget("tenant-day", ("tenant",))
     for start_s in (DAY_S - 86_400, DAY_S, MIDNIGHT_S):
         claim(table, budget, {"tenant": "acme"}, start_s)
-    claim(table, Budget("removed", ("tenant",)), {"tenant": "acme"})
+    claim(table, a_budget("removed", ("tenant",)), {"tenant": "acme"})
     rows = BudgetReader(table, [budget], clock).read()
     assert [("tenant-day", DAY_S)] == [(row.id, row.starts_at_s) for row in rows]
 
@@ -140,7 +127,7 @@ def test_read_rows_are_in_the_configurations_order_then_by_scope(
     table: Table, clock: Clock
 ) -> None:
     """A page that jumps between two looks cannot be compared."""
-    budgets = [Budget("b", ("tenant", "feature")), Budget("a")]
+    budgets = [a_budget("b", ("tenant", "feature")), a_budget("a")]
     for tenant in ("globex", "acme"):
         claim(table, budgets[0], {"tenant": tenant, "feature": "chat"})
     rows = BudgetReader(table, budgets, clock).read()
@@ -151,7 +138,7 @@ def test_read_rows_are_in_the_configurations_order_then_by_scope(
 
 def test_read_frozen_budget_says_so(table: Table, clock: Clock) -> None:
     """Why does nothing get through?  The page that shows the cap must tell."""
-    budget = Budget("tenant-day", ("tenant",))
+    budget = a_budget("tenant-day", ("tenant",))
     claim(table, budget, {"tenant": "acme"})
     table.freeze(table.intern(BUDGET_DIMENSION, b"tenant-day"))
     (row,) = BudgetReader(table, [budget], clock).read()
