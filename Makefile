@@ -6,7 +6,7 @@
 #   make check   style and types
 #   make stress  the counter table under random SIGKILL, longer than in make test
 #   make prove   the long proofs: 10 million random calls, 10,000 SIGKILLs, all model searches;
-#                about ten minutes; writes its table into docs/internals/proof.md
+#                about three minutes; writes its table into docs/internals/proof.md
 #   make bench   processor time per request beside nginx (needs nginx and wrk)
 
 PYTHON ?= python3
