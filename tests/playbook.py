@@ -121,7 +121,7 @@ class Play:
             self.send(x)
         if x.status == 0:
             x.status = status
-            x.meter = x.route.dialect.meter(x, status, x.request.stream)
+            x.meter = x.route.dialect.meter(x, status, x.request.stream, {})
         return b"".join(self.pipeline.feed(x, chunk) for chunk in chunks)
 
     def end(self, x: Exchange, reason: Reason = Reason.USAGE) -> bytes:

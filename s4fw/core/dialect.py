@@ -5,6 +5,7 @@ The shapes themselves live in `s4fw.dialects`; a new provider is a new file ther
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -40,19 +41,27 @@ class Dialect(Protocol):
     """One provider's wire shape; stateless, one instance serves all exchanges."""
 
     name: str
-    provider: str
 
     def read(self, x: Exchange) -> None:
         """Read the body strictly into `x.request`.  Raises Refusal.  May run in a thread."""
 
-    def meter(self, x: Exchange, status: int, is_stream: bool) -> Meter | None:
-        """The meter of an answer, None where its status carries no usage."""
+    def meter(
+        self, x: Exchange, status: int, is_stream: bool, fields: Mapping[bytes, bytes]
+    ) -> Meter | None:
+        """The meter of an answer, None where its status carries no usage.  `fields` are the
+        answer's header fields, lower-case, values not trimmed."""
 
     def refusal(self, block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body of a block, in the envelope this provider's SDKs understand."""
 
-    def error_event(self, code: Code, message: str) -> bytes:
+    def error_event(self, x: Exchange, code: Code, message: str) -> bytes:
         """What ends a stream that broke, so that the SDK raises instead of ending silently."""
+
+    def lower_output(self, x: Exchange, tokens: int) -> bool:
+        """Ask for at most `tokens` of output for each choice; False where the shape cannot."""
+
+    def rename_model(self, x: Exchange, model: str) -> bool:
+        """Ask another model of the same shape; False where the shape cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +72,4 @@ class Route:
     dialect: Dialect
     is_metered: bool
     upstream_path: bytes  # where it goes below the upstream's base URL
+    provider: str  # whose prices hold, and the upstream where no rule names another

@@ -98,6 +98,7 @@ class Exchange:
         "shadow_reason",
         "started_ns",
         "status",
+        "upstream",
     )
 
     def __init__(self, route: Route, request: Request) -> None:
@@ -105,6 +106,8 @@ class Exchange:
         self.started_ns = monotonic_ns()
         self.route = route
         self.request = request
+        # route stage
+        self.upstream = ""  # the name of the upstream it goes to
         # attribute stage
         self.caller: Any = None  # the configured key, None for anonymous callers
         self.attribution: Attribution | None = None

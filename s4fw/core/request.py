@@ -1,18 +1,24 @@
 """What came in: the head and body as received, and what a dialect read from them.
 
 The body is kept as the bytes that arrived.  A dialect never re-serialises it: where a field must be
-added, `pieces` splices the new bytes between spans of the old, so that what is forwarded is what
-was metered.
+added or replaced, an edit says which span gives way to which bytes, so that what is forwarded is
+what was metered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 # Measures one parsed JSON value: the texts to be counted as tokens, and tokens to add for what is
 # no text (framing, images).
 Measure = Callable[[Any], tuple[list[str], int]]
+
+# What a request can write to the provider's cache, and so be billed for: each kind may be dearer
+# than plain input, by how long it is kept.
+CACHE_NONE, CACHE_5M, CACHE_1H, CACHE_30M, CACHE_12H = range(5)
+
+NO_LABELS: Mapping[str, str] = {}
 
 
 class Run:
@@ -53,18 +59,26 @@ class Request:
 
     __slots__ = (
         "body",
+        "cache",
         "choices",
+        "edits",
+        "geo",
         "headers",
         "hides_usage",
-        "may_cache_12h",
+        "input_turns",
+        "is_context_bound",
+        "labels",
+        "labels_of_path",
         "method",
         "model",
         "output_tokens_extra",
         "output_tokens_max",
         "path",
-        "pieces",
+        "prefix",
         "query",
         "runs",
+        "searches_max",
+        "speed",
         "stream",
         "tier",
         "tokens_extra",
@@ -74,20 +88,48 @@ class Request:
         self, method: bytes, path: bytes, query: bytes, headers: dict[bytes, bytes]
     ) -> None:
         self.method = method
-        self.path = path  # raw, never decoded
+        self.path = path  # raw, never decoded: with every prefix, as a signature covers it
         self.query = query  # raw, without the question mark
         self.headers = headers
         self.body: bytes | bytearray = b""
-        # Read by the dialect from the body:
+        # Read from the path, before the route:
+        self.prefix = b""  # names an upstream
+        self.labels_of_path: Mapping[str, str] = NO_LABELS  # dimension -> what the path says
+        # Read by the dialect from the body (the model of some from the path):
         self.model = ""
         self.stream = False
         self.choices = 1  # how many answers are generated and billed
         self.output_tokens_max: int | None = None  # of one choice; None: the model's own maximum
         self.output_tokens_extra = 0  # output tokens beside those, of one choice (predictions)
         self.tier: str | None = None
-        self.may_cache_12h = False  # it may write to a cache that is kept, and billed, for 12 hours
+        self.speed: str | None = None  # of those that are billed apart, "fast"
+        self.geo: str | None = None  # where it must run, where that is billed apart
+        self.cache = CACHE_NONE
+        self.labels: Mapping[str, str] = NO_LABELS  # fields that say who pays, by their name
         self.runs: Sequence[Run] = ()
         self.tokens_extra = 0  # input tokens beside those of the runs (framing)
-        # What is sent upstream instead of the body, where the dialect had to add something:
-        self.pieces: tuple[bytes | memoryview, ...] | None = None
+        self.input_turns = 1  # how often the input may be billed: tools that the provider runs
+        self.searches_max = 0  # calls of a web search, billed each
+        self.is_context_bound = False  # part of the input is not here: only the context bounds it
+        # What is sent upstream differs from the body by these, apart and in any order:
+        self.edits: list[tuple[int, int, bytes]] | None = None  # start, end, what stands there now
         self.hides_usage = False  # we asked for usage, the caller did not: do not show it
+
+    def edit(self, start: int, end: int, new: bytes) -> None:
+        """Forward `new` in place of body[start:end]; an earlier edit of the same span gives way."""
+        edits = [e for e in self.edits or () if (e[0], e[1]) != (start, end)]
+        edits.append((start, end, new))
+        self.edits = edits
+
+    def pieces(self) -> tuple[bytes | bytearray | memoryview, ...]:
+        """What is sent upstream, in order."""
+        if self.edits is None:
+            return (self.body,)
+        body = memoryview(self.body)
+        pieces: list[bytes | memoryview] = []
+        at = 0
+        for start, end, new in sorted(self.edits):
+            pieces += (body[at:start], new)
+            at = end
+        pieces.append(body[at:])
+        return tuple(pieces)

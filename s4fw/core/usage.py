@@ -24,8 +24,14 @@ class Usage:
     reasoning: int = 0
     audio_input: int = 0
     audio_output: int = 0
+    web_searches: int = 0  # calls, billed each beside the tokens
     model: str | None = None
     tier: str | None = None
+    speed: str | None = None
+    geo: str | None = None
+    # Further runs of a model within the exchange that the counts above leave out, each billed at
+    # its own model's rates.
+    others: tuple[Usage, ...] = ()
 
     @property
     def input(self) -> int:

@@ -18,10 +18,10 @@ OPENAI = OpenAI()
 # Raw path -> method -> route.
 ROUTES: dict[bytes, dict[bytes, Route]] = {
     b"/v1/chat/completions": {
-        b"POST": Route("openai.chat", OPENAI, True, b"/v1/chat/completions"),
+        b"POST": Route("openai.chat", OPENAI, True, b"/v1/chat/completions", "openai"),
     },
     b"/v1/models": {
-        b"GET": Route("openai.models", OPENAI, False, b"/v1/models"),
+        b"GET": Route("openai.models", OPENAI, False, b"/v1/models", "openai"),
     },
 }
 
@@ -43,7 +43,7 @@ def match(method: bytes, raw_path: bytes) -> Route | Block:
                 ENDPOINT_NOT_GOVERNED,
                 "this path is not one the firewall can meter, so it is not forwarded",
             )
-        by_method = {b"GET": Route("openai.models", OPENAI, False, raw_path)}
+        by_method = {b"GET": Route("openai.models", OPENAI, False, raw_path, "openai")}
     route = by_method.get(method)
     if route is None:
         allowed = ", ".join(sorted(name.decode() for name in by_method))

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from s4fw.pricing.row import DEFAULT, PriceRow, Published, published
+from s4fw.units import scaled_decimal
 
 DATA = Path(__file__).parent / "data" / "prices.json"
 ANY_PROVIDER = "*"
@@ -41,58 +42,80 @@ class PriceOverride(Protocol):
 class RateCard:
     """Every row, immutable; `version` names the rates it was made of (data and overrides)."""
 
-    __slots__ = ("_own", "_shipped", "version")
+    __slots__ = ("_of_upstreams", "_own", "_shipped", "version")
 
     def __init__(
-        self, version: str, shipped: Mapping[str, PriceRow], own: Mapping[str, PriceRow]
+        self,
+        version: str,
+        shipped: Mapping[str, PriceRow],
+        own: Mapping[str, PriceRow],
+        of_upstreams: Mapping[str, Mapping[str, PriceRow]],
     ) -> None:
         self.version = version
         self._shipped = shipped
         self._own = own
+        self._of_upstreams = of_upstreams
 
     def __repr__(self) -> str:
         return f"<RateCard {self.version}: {len(self._shipped)} shipped, {len(self._own)} own>"
 
     @classmethod
     def load(
-        cls, overrides: Mapping[str, PriceOverride] | None = None, data: Path = DATA
+        cls,
+        overrides: Mapping[str, PriceOverride] | None = None,
+        data: Path = DATA,
+        of_upstreams: Mapping[str, Mapping[str, PriceOverride]] | None = None,
     ) -> RateCard:
-        """Read the shipped rates and put the overrides before them (about 20 ms).
+        """Read the shipped rates and put the overrides before them (about 20 ms); what an upstream
+        has of its own, by its name, stands before both.
 
         Raises ValueError for data that cannot be priced exactly, such as a rate with more than six
         decimals, and OSError where there is none.
         """
         content = data.read_bytes()
-        own = {model: _own_row(model, override) for model, override in (overrides or {}).items()}
+        own = _own_rows(overrides or {})
+        theirs = {name: _own_rows(prices) for name, prices in (of_upstreams or {}).items()}
         digest = hashlib.sha256(content)
         digest.update(repr([(model, own[model].rates()) for model in sorted(own)]).encode())
-        return cls(digest.hexdigest()[:12], _shipped_rows(content), own)
+        for name in sorted(theirs):
+            rows = theirs[name]
+            digest.update(repr((name, [(m, rows[m].rates()) for m in sorted(rows)])).encode())
+        return cls(digest.hexdigest()[:12], _shipped_rows(content), own, theirs)
 
-    def row(self, model: str, provider: str = "openai") -> PriceRow | None:
+    def row(self, model: str, provider: str = "openai", upstream: str = "") -> PriceRow | None:
         """The rates of a model by its exact id; None where it is unknown.
 
         A fine-tuned model (`ft:base:organisation:name:id`) without a row of its own has that of
         `ft:base`.  An override holds for every provider.
         """
+        row = self._of_upstream(model, upstream)
+        if row is not None:
+            return row
         row = self._own.get(model) or self._shipped.get(model)
         if row is None and model.startswith("ft:"):
             base = ":".join(model.split(":", 2)[:2])
             row = self._own.get(base) or self._shipped.get(base)
         return row if row is not None and row.provider in (provider, ANY_PROVIDER) else None
 
-    def priced_as(self, model: str) -> str | None:
+    def _of_upstream(self, model: str, upstream: str) -> PriceRow | None:
+        rows = self._of_upstreams.get(upstream)
+        return None if rows is None else rows.get(model)
+
+    def priced_as(self, model: str, provider: str = "openai", upstream: str = "") -> str | None:
         """The name of the row that a model has its rates from; None where it is unknown."""
-        row = self.row(model)
+        row = self.row(model, provider, upstream)
         return None if row is None else row.model
 
-    def row_of_answer(self, model: str, quoted: PriceRow, provider: str = "openai") -> PriceRow:
+    def row_of_answer(
+        self, model: str, quoted: PriceRow, provider: str = "openai", upstream: str = ""
+    ) -> PriceRow:
         """The rates of an answer that names `model`, to a request that was quoted at `quoted`.
 
         Answers name the snapshot or the deployment behind an alias.  So the customer's own rates
         for the name that was asked for hold for whatever it stands for, unless that has rates of
         its own; and a name without a price ran at the quoted one.
         """
-        own = self._own.get(model)
+        own = self._of_upstream(model, upstream) or self._own.get(model)
         if own is None and quoted.provider == ANY_PROVIDER:
             return quoted
         return own or self.row(model, provider) or quoted
@@ -106,12 +129,26 @@ class RateCard:
 def _shipped_rows(content: bytes) -> dict[str, PriceRow]:
     """Rows of the shipped data; moderation is free, has no usage and so no row."""
     return {
-        model: PriceRow(
-            model, entry["provider"], _published(model, entry), entry.get("max_in"), _max_out(entry)
-        )
+        model: _shipped_row(model, entry)
         for model, entry in orjson.loads(content)["models"].items()
         if entry["mode"] != "moderation"
     }
+
+
+def _shipped_row(model: str, entry: dict[str, Any]) -> PriceRow:
+    multipliers = {
+        name: scaled_decimal(text, 3) for name, text in entry.get("multipliers", {}).items()
+    }
+    search = entry.get("web_search_usd_per_call")
+    return PriceRow(
+        model,
+        entry["provider"],
+        _published(model, entry),
+        entry.get("max_in"),
+        _max_out(entry),
+        multipliers,
+        None if search is None else scaled_decimal(search, 12),
+    )
 
 
 def _published(model: str, entry: dict[str, Any]) -> Published:
@@ -123,6 +160,10 @@ def _published(model: str, entry: dict[str, Any]) -> Published:
 
 def _max_out(entry: dict[str, Any]) -> int | None:
     return 0 if entry["mode"] == "embedding" else entry.get("max_out")
+
+
+def _own_rows(overrides: Mapping[str, PriceOverride]) -> dict[str, PriceRow]:
+    return {model: _own_row(model, override) for model, override in overrides.items()}
 
 
 def _own_row(model: str, override: PriceOverride) -> PriceRow:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_12H, CACHE_30M, CACHE_NONE
 from s4fw.units import pusd_per_token
 
 DEFAULT = ""  # the tier that has no suffix
@@ -77,18 +78,27 @@ Steps = tuple[tuple[int, Rates], ...]
 Plan = tuple[tuple[int, int, int], ...]
 
 
+PLAIN = 1000  # the multiplier, in thousandths, of a request that is billed at the rates as such
+NO_MULTIPLIERS: Mapping[str, int] = {}
+
+
 class PriceRow:
-    """The resolved rates of one model.  `max_in` and `max_out` are tokens, None where unknown."""
+    """The resolved rates of one model.  `max_in` and `max_out` are tokens, None where unknown.
+
+    `multipliers` are thousandths by what is billed on top: a speed ("fast") or a place ("us").
+    `search_pusd` is the fee of one web search in pico-USD, None where it is not known.
+    """
 
     __slots__ = (
         "_dearest",
         "_plans",
-        "_plans_12h",
         "_steps",
         "max_in",
         "max_out",
         "model",
+        "multipliers",
         "provider",
+        "search_pusd",
     )
 
     def __init__(
@@ -98,17 +108,20 @@ class PriceRow:
         cells: Published,
         max_in: int | None,
         max_out: int | None,
+        multipliers: Mapping[str, int] = NO_MULTIPLIERS,
+        search_pusd: int | None = None,
     ) -> None:
         self.model = model
         self.provider = provider
         self.max_in = max_in
         self.max_out = max_out
+        self.multipliers = multipliers
+        self.search_pusd = search_pusd
         self._steps: dict[str, Steps] = dict(_all_steps(cells))
         self._dearest = _dearest(
             [steps for tier, steps in self._steps.items() if tier not in _NOT_INTERACTIVE]
         )
-        self._plans = self._all_plans(has_12h=False)
-        self._plans_12h = self._all_plans(has_12h=True)
+        self._plans = tuple(self._all_plans(cache) for cache in range(len(_WRITES)))
 
     def __repr__(self) -> str:
         return f"<PriceRow {self.provider} {self.model} tiers={sorted(self._steps)}>"
@@ -117,10 +130,18 @@ class PriceRow:
         """All rates by tier, the default tier under an empty name: for people and for digests."""
         return self._steps
 
-    def plan(self, tier: str | None, has_12h: bool) -> Plan:
+    def multiplier(self, speed: str | None, geo: str | None) -> int:
+        """What the rates are multiplied by, in thousandths, rounded up."""
+        if not self.multipliers or (speed is None and geo is None):
+            return PLAIN
+        of = self.multipliers
+        product = of.get(speed or "", PLAIN) * of.get(geo or "", PLAIN)
+        return -(-product // PLAIN)
+
+    def plan(self, tier: str | None, cache: int) -> Plan:
         """The dearest rates that a request of this tier can meet; an unknown tier is held at the
-        dearest of all.  `has_12h`: the request may write to a cache that is kept for 12 hours."""
-        plans = self._plans_12h if has_12h else self._plans
+        dearest of all.  `cache` is what it can write to (`core.request`)."""
+        plans = self._plans[cache]
         found = plans.get(tier)
         return found if found is not None else plans["?"]
 
@@ -136,13 +157,13 @@ class PriceRow:
             return found
         return self._steps[DEFAULT] if reported in _BILLED_AS else self._dearest
 
-    def _all_plans(self, has_12h: bool) -> dict[str | None, Plan]:
+    def _all_plans(self, cache: int) -> dict[str | None, Plan]:
         made: dict[tuple[str, ...], Plan] = {}  # most names of tiers share a plan
-        plans: dict[str | None, Plan] = {"?": _plan(self._dearest, has_12h)}
+        plans: dict[str | None, Plan] = {"?": _plan(self._dearest, cache)}
         for name, tiers in _HELD_AS.items():
             offered = tuple(tier for tier in tiers if tier in self._steps)
             if offered not in made:
-                made[offered] = _plan(_dearest([self._steps[t] for t in offered]), has_12h)
+                made[offered] = _plan(_dearest([self._steps[t] for t in offered]), cache)
             plans[name] = made[offered]
         return plans
 
@@ -218,7 +239,17 @@ def _dearest(choices: list[Steps]) -> Steps:
     )
 
 
-def _plan(steps: Steps, has_12h: bool) -> Plan:
+# The writes that a request of each kind can be billed for, as places in `Rates`.
+_WRITES: dict[int, tuple[int, ...]] = {
+    CACHE_NONE: (),
+    CACHE_5M: (2,),
+    CACHE_1H: (2, 3),
+    CACHE_30M: (4,),
+    CACHE_12H: (4, 5),
+}
+
+
+def _plan(steps: Steps, cache: int) -> Plan:
     """The dearest input and output rate at each size.
 
     The input was bounded, not counted, so a smaller size with dearer rates would count as well.
@@ -226,9 +257,8 @@ def _plan(steps: Steps, has_12h: bool) -> Plan:
     plan: list[tuple[int, int, int]] = []
     rate_in = rate_out = 0
     for size, rates in reversed(steps):
-        writes = (rates.cache_write_5m, rates.cache_write_1h, rates.cache_write_30m)
-        longest = rates.cache_write_12h if has_12h else 0
-        rate_in = max(rate_in, rates.input, rates.cache_read, *writes, longest)
+        writes = [rates[at] for at in _WRITES[cache]]
+        rate_in = max(rate_in, rates.input, rates.cache_read, *writes)
         rate_out = max(rate_out, rates.output)
         plan.append((size, rate_in, rate_out))
     return tuple(reversed(plan))

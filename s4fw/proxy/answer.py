@@ -18,9 +18,12 @@ INTERIM_MAX = 16  # 1xx answers before the real one; more is a flood
 # expression would keep it from looking for the line ends first (measured: three times slower).
 _FIELD = re.compile(
     rb"\r\n(alt-svc|connection|content-(?:encoding|length|type)|keep-alive|location|"
-    rb"proxy-[^:]*|te|trailer|transfer-encoding|upgrade|x-s4fw-[^:]*):([^\r]*)"
+    rb"proxy-[^:]*|te|trailer|transfer-encoding|upgrade|x-amzn-bedrock-[a-z-]*-count|x-s4fw-[^:]*)"
+    rb":([^\r]*)"
 )
 _KEPT = frozenset({b"content-encoding", b"content-type", b"location"})
+_KEPT_PREFIX = b"x-amzn-"  # counts that a provider tells in its head
+_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
 _BODILESS = frozenset({204, 205, 304})
 _VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 
@@ -41,6 +44,7 @@ class AnswerReader:
         "_spare_bytes",
         "content_length",
         "ends_at_close",
+        "fields",
         "has_head",
         "is_complete",
         "is_encoded",
@@ -68,6 +72,7 @@ class AnswerReader:
         self._interims = 0
         self._kept_pieces = -1
         self.lines = b""  # the fields to pass on, each with its CR LF
+        self.fields: dict[bytes, bytes] = {}  # those that are read here or by a meter
         self.content_length = -1  # unknown
         self.ends_at_close = False
         self.has_head = False
@@ -133,7 +138,7 @@ class AnswerReader:
         if not raw.startswith(_VERSIONS, at) or end - at > self._head_bytes_max:
             self.is_faulty = True
             return
-        fields: dict[bytes, bytes] = {}
+        fields = self.fields
         kept = []
         at = raw.index(b"\r\n", at)
         for field in _FIELD.finditer(raw[:end].lower(), at):
@@ -141,7 +146,7 @@ class AnswerReader:
             if name in fields and name.startswith((b"content-", b"transfer-")):
                 self.is_faulty = True
             fields[name] = field[2]
-            if name not in _KEPT:
+            if name not in _KEPT and not name.startswith(_KEPT_PREFIX):
                 kept.append(raw[at : field.start()])
                 at = field.end()
         kept.append(raw[at : end + 2])
@@ -170,7 +175,7 @@ class AnswerReader:
             self.is_encoded = fields[b"content-encoding"].strip() != b"identity"
         kind = fields.get(b"content-type")
         if kind is not None:
-            self.is_stream = kind.lstrip().startswith(b"text/event-stream")
+            self.is_stream = kind.lstrip().startswith(_STREAMS)
 
     def _drop_nominated(self, connection: bytes) -> None:
         """Drop what `Connection` names, and where a redirect leads: it is never followed."""

@@ -153,13 +153,13 @@ class Forward:
     def _send(self, upstream: Upstream) -> bool:
         x = self.x
         request = x.request
-        pieces = request.pieces if request.pieces is not None else (request.body,)
+        pieces = request.pieces()
         body_bytes = sum(map(len, pieces))
         head = headers.upstream_head(x, self._head, self._connector.origin, body_bytes)
         self._pipeline.sent(x)
         if not upstream.send(self, (head, *pieces), len(head) + body_bytes):
             return False
-        request.body, request.pieces = b"", None  # may be large, and the answer long: let it go
+        request.body, request.edits = b"", None  # may be large, and the answer long: let it go
         upstream.until(min(monotonic_ns() + self._settings.first_byte_ns, self._total_ns))
         return True
 
@@ -235,7 +235,7 @@ class Forward:
         x.status = reader.status
         x.first_byte_ns = monotonic_ns()
         if not reader.is_encoded:
-            x.meter = x.route.dialect.meter(x, reader.status, reader.is_stream)
+            x.meter = x.route.dialect.meter(x, reader.status, reader.is_stream, reader.fields)
         self._reply.begin(reader)
 
     def _end(self, reader: AnswerReader) -> None:

@@ -180,7 +180,7 @@ class Reply:
             caller.write(refusals.refusal(self._x, block, caller.connection_line))
             caller.answered(must_close=False)
         elif self._is_event_stream:
-            self._send_event(caller, self._x.route.dialect.error_event(code, sentence))
+            self._send_event(caller, self._x.route.dialect.error_event(self._x, code, sentence))
             caller.answered(must_close=True)
         elif self._mode == CHUNKED:
             caller.answered(must_close=True)  # without the last chunk

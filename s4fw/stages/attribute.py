@@ -96,9 +96,13 @@ class Attribute(Stage):
     is_for_free_routes = True
 
     def __init__(
-        self, keys: Sequence[Key], declared: Declared, priced_as: Callable[[str], str | None]
+        self,
+        keys: Sequence[Key],
+        declared: Declared,
+        priced_as: Callable[[str, str, str], str | None],
     ) -> None:
-        """`priced_as` gives the name under which a model has its price, None where it has none."""
+        """`priced_as` gives the name under which a model has its price at a provider and upstream,
+        None where it has none."""
         # Keyed by digest: looking a digest up tells an attacker nothing about another one.
         self._callers = {bytes.fromhex(key.sha256): Caller(key) for key in keys}
         self._known = declared.known
@@ -145,7 +149,8 @@ class Attribute(Stage):
         given = (
             x.caller.id if x.caller is not None else None,
             x.request.model,
-            x.route.dialect.provider,
+            x.route.provider,
+            x.upstream,
             *map(headers.get, _HEADER_NAMES),
         )
         attribution = self._remembered.get(given)
@@ -173,8 +178,8 @@ class Attribute(Stage):
             "key": x.caller.id if x.caller is not None else None,
             # A name that has no price, and what follows the base of a fine-tuned model, is the
             # caller's own text: it must not get into the books.
-            "model": self._priced_as(x.request.model),
-            "provider": x.route.dialect.provider,
+            "model": self._priced_as(x.request.model, x.route.provider, x.upstream),
+            "provider": x.route.provider,
         }
         for dimension, header in HEADERS.items():
             value = x.caller.pins.get(dimension) if x.caller is not None else None

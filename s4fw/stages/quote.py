@@ -44,7 +44,7 @@ class Quote(Stage):
     def admit(self, x: Exchange) -> Admitted:
         """Price the request; refuses models without a price and requests without a bound."""
         request = x.request
-        row = self._rates.row(request.model, x.route.dialect.provider)
+        row = self._rates.row(request.model, x.route.provider, x.upstream)
         if row is None:
             return Block(
                 UNKNOWN_MODEL,
@@ -52,6 +52,14 @@ class Quote(Stage):
                 "pricing.overrides.",
             )
         x.price = row
+        if request.is_context_bound and row.max_in is None:
+            return Block(
+                UNBOUNDED_REQUEST,
+                "not sent. Part of the input is kept by the provider, and this model's context is "
+                "not known; set max_input_tokens under pricing.overrides.",
+            )
+        if request.searches_max and row.search_pusd is None:
+            return Block(UNBOUNDED_REQUEST, "not sent. A web search of this model has no price.")
         if request.output_tokens_max is None and row.max_out is None:
             return Block(
                 UNBOUNDED_REQUEST,
@@ -99,12 +107,21 @@ class Quote(Stage):
             tokens_in += BYTES_EXTRA
             if row.max_in is not None:
                 tokens_in = min(tokens_in, row.max_in)  # a model reads no more than its context
+        if request.is_context_bound:
+            tokens_in = max(tokens_in, row.max_in)
         bound, most = request.output_tokens_max, row.max_out
         if bound is None or (most is not None and most < bound):
             bound = most
         tokens_out = request.choices * (bound + request.output_tokens_extra)
         x.quote_tokens_in = tokens_in
         x.quote_tokens_out = tokens_out
+        # Each turn of tools that the provider runs reads the whole input again, at most a context.
         x.quote_nusd = quote_nusd(
-            row, tokens_in, tokens_out, request.tier, has_12h=request.may_cache_12h
+            row,
+            tokens_in * request.input_turns,
+            tokens_out,
+            request.tier,
+            request.cache,
+            multiplier=row.multiplier(request.speed, request.geo),
+            searches=request.searches_max,
         )

@@ -11,6 +11,7 @@ from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange, Reservation
 from s4fw.core.reason import Reason
 from s4fw.core.stage import Stage
+from s4fw.core.usage import Usage
 from s4fw.core.verdict import Block
 from s4fw.errors import BUDGET_EXCEEDED, INVALID_API_KEY, Source
 from s4fw.ledger.budgets import Budgets
@@ -80,15 +81,21 @@ class Reconcile(Stage):
         assert x.meter is not None
         usage = x.meter.usage
         assert usage is not None
-        row = x.price
-        if usage.model is not None and usage.model != x.request.model:
-            row = self._rates.row_of_answer(usage.model, row, x.route.dialect.provider)
-        cost = cost_nusd(row, usage, usage.tier or x.request.tier)
+        cost = self._cost(x, usage)
+        for other in usage.others:
+            cost += self._cost(x, other)
         reservation.settle(cost, x)
         x.billed_nusd, x.outcome = cost, "settled"
         self._count("settled")
         if cost > reservation.amount_nusd:
             self._count("overruns")
+
+    def _cost(self, x: Exchange, usage: Usage) -> int:
+        """What one run of a model cost, at the rates of the one that ran."""
+        row = x.price
+        if usage.model is not None and usage.model != x.request.model:
+            row = self._rates.row_of_answer(usage.model, row, x.route.provider, x.upstream)
+        return cost_nusd(row, usage, usage.tier or x.request.tier)
 
     def _finish_unreserved(self, x: Exchange) -> None:
         block = x.block

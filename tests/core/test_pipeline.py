@@ -48,7 +48,7 @@ class HeldMoney:
 
 
 def an_exchange(is_metered: bool = True) -> Exchange:
-    route = Route("test", None, is_metered, b"/")  # type: ignore[arg-type]
+    route = Route("test", None, is_metered, b"/", "openai")  # type: ignore[arg-type]
     return Exchange(route, Request(b"POST", b"/", b"", {}))
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from s4fw.core.request import CACHE_30M
 from s4fw.core.usage import Usage
 from s4fw.pricing import PriceRow, RateCard, cost_nusd, quote_nusd
 from s4fw.pricing.ratecard import DATA
@@ -65,7 +66,7 @@ def test_quote_is_the_figure_worked_out_by_hand(
 
 def test_quote_without_long_kept_cache_holds_the_short_write() -> None:
     """Because 12 hours are only written where a request asks for them: $5 instead of $10."""
-    assert 25_000_000 == quote_nusd(row("gpt-5.6-sol"), 1_000, 1_000, "default", has_12h=False)
+    assert 25_000_000 == quote_nusd(row("gpt-5.6-sol"), 1_000, 1_000, "default", CACHE_30M)
 
 
 @pytest.mark.parametrize(

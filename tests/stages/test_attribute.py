@@ -38,7 +38,7 @@ class Declared:
     known: dict[str, frozenset[str]] = field(default_factory=dict)
 
 
-def priced_as(model: str) -> str | None:
+def priced_as(model: str, provider: str, upstream: str) -> str | None:
     """The price table of these tests."""
     return {"gpt-4o": "gpt-4o", "ft:gpt-4o:mine": "ft:gpt-4o"}.get(model)
 

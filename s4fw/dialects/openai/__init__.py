@@ -7,8 +7,11 @@ envelope  writes refusals and broken streams as OpenAI's SDKs understand them
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from s4fw.core.dialect import Meter
 from s4fw.core.exchange import Exchange
+from s4fw.core.request import CACHE_12H
 from s4fw.core.verdict import Block
 from s4fw.dialects.openai import chat, envelope
 from s4fw.dialects.openai.meter import DocumentMeter, StreamMeter
@@ -19,23 +22,32 @@ class OpenAI:
     """The dialect as the pipeline and the proxy see it.  Stateless."""
 
     name = "openai"
-    provider = "openai"
 
     def read(self, x: Exchange) -> None:
         """Read a chat completions body into `x.request`.  Raises Refusal.  May run in a thread."""
         chat.read(x.request)
 
-    def meter(self, x: Exchange, status: int, is_stream: bool) -> Meter | None:
+    def meter(
+        self, x: Exchange, status: int, is_stream: bool, fields: Mapping[bytes, bytes]
+    ) -> Meter | None:
         """The meter of an answer; only a 2xx of a metered route carries usage."""
         if not x.route.is_metered or not 200 <= status < 300:
             return None
-        has_12h = x.request.may_cache_12h
+        has_12h = x.request.cache == CACHE_12H
         return StreamMeter(x.request.hides_usage, has_12h) if is_stream else DocumentMeter(has_12h)
 
     def refusal(self, block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body of a block, in OpenAI's error envelope."""
         return envelope.refusal(block, request_id)
 
-    def error_event(self, code: Code, message: str) -> bytes:
+    def error_event(self, x: Exchange, code: Code, message: str) -> bytes:
         """The event after which the SDK raises APIError; no [DONE] follows it."""
         return envelope.error_event(code, message)
+
+    def lower_output(self, x: Exchange, tokens: int) -> bool:
+        """Not yet asked of this shape."""
+        return False
+
+    def rename_model(self, x: Exchange, model: str) -> bool:
+        """Not yet asked of this shape."""
+        return False

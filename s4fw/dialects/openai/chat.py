@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import orjson
 
-from s4fw.core.request import Measure, Request, Run
+from s4fw.core.request import CACHE_12H, CACHE_30M, Measure, Request, Run
 from s4fw.dialects import strictjson
 from s4fw.dialects.openai import measure
 from s4fw.dialects.strictjson import ARRAY, NULL, OBJECT, Document
@@ -110,6 +110,7 @@ def read(request: Request) -> None:
     document = strictjson.scan(request.body)
     members = document.members
     request.tokens_extra = measure.REPLY_TOKENS
+    request.cache = CACHE_30M  # newer models write to the cache without being asked
     for name in members:
         reader = _READERS.get(name)
         if reader is not None:
@@ -174,7 +175,7 @@ def _read_tier(request: Request, document: Document, name: str) -> None:
 def _read_cache_options(request: Request, document: Document, name: str) -> None:
     options = document.value(name)
     is_short = options is None or (isinstance(options, dict) and options.get("ttl") == "30m")
-    request.may_cache_12h = not is_short
+    request.cache = CACHE_30M if is_short else CACHE_12H
 
 
 def _read_prediction(request: Request, document: Document, name: str) -> None:
@@ -269,15 +270,14 @@ def _ask_for_usage(request: Request, document: Document) -> None:
 
     Without it a stream carries no usage at all.  The other members of `stream_options` stay.
     """
-    body = memoryview(request.body)
     options = document.value("stream_options")
     if options is None:
         if "stream_options" in document.members:  # null
             start, end, _ = document.members["stream_options"]
-            request.pieces = (body[:start], b'{"include_usage":true}', body[end:])
+            request.edit(start, end, b'{"include_usage":true}')
         else:
             brace = request.body.index(b"{") + 1
-            request.pieces = (body[:brace], _INJECTED, body[brace:])
+            request.edit(brace, brace, _INJECTED)
         request.hides_usage = True
         return
     if document.members["stream_options"][2] != OBJECT:
@@ -290,5 +290,5 @@ def _ask_for_usage(request: Request, document: Document) -> None:
     if asked is not True:
         start, end, _ = document.members["stream_options"]
         options["include_usage"] = True
-        request.pieces = (body[:start], orjson.dumps(options), body[end:])
+        request.edit(start, end, orjson.dumps(options))
         request.hides_usage = True

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from s4fw.core.request import Request
+from s4fw.core.request import CACHE_12H, Request
 from s4fw.dialects.openai import chat, measure
 from s4fw.errors import Refusal
 from tests.samples import sample
@@ -35,7 +35,7 @@ def measured(request: Request) -> tuple[list[str], int]:
 
 def forwarded(request: Request) -> Any:
     """What the upstream would read."""
-    pieces = request.pieces if request.pieces is not None else (request.body,)
+    pieces = request.pieces()
     return json.loads(b"".join(bytes(piece) for piece in pieces))
 
 
@@ -243,7 +243,7 @@ def test_read_stream_asks_for_usage_and_changes_nothing_else(options: dict[str, 
 def test_read_stream_that_asks_itself_is_forwarded_as_it_came() -> None:
     """Then the usage chunk is the caller's own wish."""
     request = read({"stream": True, "stream_options": {"include_usage": True}})
-    assert request.pieces is None
+    assert request.edits is None
     assert not request.hides_usage
 
 
@@ -275,7 +275,8 @@ def test_read_cache_options_tell_whether_the_dearest_write_may_come(
     options: object, expected: bool
 ) -> None:
     """A cache that is kept for twelve hours costs twice the short one."""
-    assert expected == read({"prompt_cache_options": options}).may_cache_12h
+    cache = read({"prompt_cache_options": options}).cache
+    assert expected == (cache == CACHE_12H)
 
 
 def test_read_minified_and_spaced_bodies_read_alike() -> None:
