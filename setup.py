@@ -21,6 +21,7 @@ setup(
         "click==8.5.1",
         "h11==0.16.0",
         "httptools==0.9.0",
+        "mypy-extensions==1.2.0",
         "orjson==3.13.0",
         "pydantic==2.14.3",
         "PyYAML==6.0.3",

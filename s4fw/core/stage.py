@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import ClassVar
 
+from mypy_extensions import mypyc_attr
+
 from s4fw.core.exchange import Exchange
 from s4fw.core.verdict import Verdict
 
 Admitted = Verdict | Awaitable[Verdict]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Stage:
     """One rule.  `is_for_free_routes` marks those that also see routes without money."""
 

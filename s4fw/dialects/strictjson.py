@@ -57,15 +57,16 @@ _DIGEST_BYTES = 16
 Span = tuple[int, int]
 
 
-class _Scratch(threading.local):
-    """The work area of a thread: a body may be scanned in a thread beside the loop's."""
-
-    def __init__(self) -> None:
-        area = ffi.new("s4_json_scratch *")
-        self.area_and_view = area, memoryview(ffi.buffer(area))
+# A body may be scanned in a thread beside the loop's, so each thread has a work area of its own.
+_areas = threading.local()
 
 
-_scratch = _Scratch()
+def _work_area() -> tuple[Any, memoryview]:
+    """The work area of this thread, and a view of it."""
+    area = ffi.new("s4_json_scratch *")
+    own: tuple[Any, memoryview] = (area, memoryview(ffi.buffer(area)))
+    _areas.own = own
+    return own
 
 
 def set_key(key: bytes) -> None:
@@ -213,7 +214,7 @@ def scan(body: bytes | bytearray) -> Document:
     Linear in the body's length; raises Refusal(INVALID_REQUEST or DUPLICATE_KEY) with a sentence
     that names the problem and the byte, never content.
     """
-    area, view = _scratch.area_and_view
+    area, view = getattr(_areas, "own", None) or _work_area()
     source = body if type(body) is bytes else ffi.from_buffer("uint8_t[]", body)
     code = lib.s4_json_scan(source, len(body), area)
     at, member_count, span_count, _, long_count = _HEAD.unpack_from(view)

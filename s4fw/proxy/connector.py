@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 from time import monotonic_ns
-from typing import Protocol
+from typing import Protocol, cast
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.proxy.deadlines import Wheel
@@ -173,13 +173,17 @@ class Connector:
         settings, origin = self.settings, self.origin
         async with asyncio.timeout(settings.connect_ns / NS_PER_S):
             _, upstream = await loop.create_connection(
-                lambda: Upstream(self, self._wheel, settings.answer_headers_bytes_max),
+                self._made,
                 origin.host,
                 origin.port,
                 ssl=self._tls,
                 server_hostname=origin.host if self._tls is not None else None,
             )
-        return upstream
+        return cast(Upstream, upstream)
+
+    def _made(self) -> asyncio.BaseProtocol:
+        upstream = Upstream(self, self._wheel, self.settings.answer_headers_bytes_max)
+        return cast(asyncio.BaseProtocol, upstream)  # the loop asks for methods, not for a base
 
     def _tell(self, fault: Exception) -> None:
         """Log why, once in a while: an upstream that is down fails with every request."""

@@ -14,6 +14,8 @@ import asyncio
 import logging
 from time import monotonic_ns
 
+from mypy_extensions import mypyc_attr
+
 from s4fw.proxy.faults import place_of
 
 log = logging.getLogger(__name__)
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 UNARMED = 2**63 - 1
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Timed:
     """What can have a deadline.  `deadline_ns` is monotonic; 0 is none."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import cast
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
@@ -63,9 +64,9 @@ class Proxy:
             f"{len(self._drained)} drained{', draining' if self.is_draining else ''}]>"
         )
 
-    def connection(self) -> Downstream:
+    def connection(self) -> asyncio.Protocol:
         """The protocol of one accepted connection."""
-        return Downstream(self)
+        return cast(asyncio.Protocol, Downstream(self))  # the loop asks for methods, not for a base
 
     def is_ready(self) -> bool:
         """Whether new requests may be sent here."""

@@ -47,13 +47,13 @@ class Owner(Protocol):
         """The connection is gone."""
 
 
-class Upstream(asyncio.BufferedProtocol, Timed):
+class Upstream(Timed):
     """One connection; `served` is None while it is idle."""
 
     __slots__ = ("_fd", "_owner", "_poll", "_wheel", "is_counted", "reader", "served", "transport")
 
     def __init__(self, owner: Owner, wheel: Wheel, head_bytes_max: int) -> None:
-        Timed.__init__(self)
+        super().__init__()
         self._owner = owner
         self._wheel = wheel
         self._fd = -1  # of a plain connection; -1 where bytes must go through TLS
@@ -162,6 +162,12 @@ class Upstream(asyncio.BufferedProtocol, Timed):
             served.received(reader)
         except Exception as fault:
             served.broken(fault)
+
+    def pause_writing(self) -> None:
+        """A request is bounded and whole: the loop may keep what the kernel does not take."""
+
+    def resume_writing(self) -> None:
+        """Nothing was paused."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         served, self.served = self.served, None

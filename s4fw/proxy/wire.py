@@ -19,7 +19,7 @@ from s4fw.proxy.deadlines import Timed, Wheel
 _JOINED_BYTES_MAX = 8 * 1024
 
 
-class Wire(asyncio.Protocol, Timed):
+class Wire(Timed):
     """One accepted connection, without a notion of requests."""
 
     __slots__ = (
@@ -33,7 +33,7 @@ class Wire(asyncio.Protocol, Timed):
     )
 
     def __init__(self, wheel: Wheel) -> None:
-        Timed.__init__(self)
+        super().__init__()
         self._wheel = wheel
         self._transport: asyncio.Transport | None = None
         self._ahead = b""  # bytes of later requests, until their turn comes

@@ -7,6 +7,8 @@ worst case and shown as accrued, with its reason.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange, Reservation
 from s4fw.core.reason import Reason
@@ -14,7 +16,6 @@ from s4fw.core.stage import Stage
 from s4fw.core.usage import Usage
 from s4fw.core.verdict import Block
 from s4fw.errors import BUDGET_EXCEEDED, INVALID_API_KEY, Source
-from s4fw.ledger.budgets import Budgets
 from s4fw.pricing import RateCard, cost_nusd
 
 # Refused before any work was done, so not billed: OpenAI bills completed requests only
@@ -23,14 +24,21 @@ from s4fw.pricing import RateCard, cost_nusd
 UNBILLED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 502, 503, 529})
 
 
+class Refusals(Protocol):
+    """Where refused exchanges are written down."""
+
+    def journal_block(self, x: Exchange) -> None:
+        """Journal an exchange that cost nothing."""
+
+
 class Reconcile(Stage):
     """Resolves every reservation, once, and counts what became of the exchange."""
 
     name = "reconcile"
     is_for_free_routes = True
 
-    def __init__(self, budgets: Budgets, rates: RateCard, counters: memoryview) -> None:
-        self._budgets = budgets
+    def __init__(self, refusals: Refusals, rates: RateCard, counters: memoryview) -> None:
+        self._refusals = refusals
         self._rates = rates
         self._counters = counters
 
@@ -104,7 +112,7 @@ class Reconcile(Stage):
             return
         x.outcome = "blocked"
         self._count(_counter_of(block))
-        self._budgets.journal_block(x)
+        self._refusals.journal_block(x)
 
     def _count(self, name: str) -> None:
         self._counters[COUNTER_INDEX[name]] += 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import pickle
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -130,13 +129,3 @@ def test_data_with_a_rate_too_fine_names_the_model(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="price data of fine: more than 6 decimal places"):
         RateCard.load({}, data)
-
-
-def test_card_survives_pickling(card: RateCard) -> None:
-    """Because processes hand it on."""
-    copy = pickle.loads(pickle.dumps(card))
-    row, twin = card.row("gpt-5"), copy.row("gpt-5")
-
-    assert card.version == copy.version
-    assert row is not None
-    assert row.rates() == twin.rates()
