@@ -45,6 +45,7 @@ COUNTERS = (
     Counter("rows_dropped", "rows", "Journal rows dropped because the steward was too slow."),
     Counter("in_flight", "exchanges", "Exchanges being worked on now (a gauge)."),
     Counter("open_connections", "connections", "Connections open from callers (a gauge)."),
+    Counter("rate_limited", "requests", "Requests refused because a caller sends too many."),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
 GAUGES = frozenset({"in_flight", "open_connections"})  # set to 0 by a slot's next owner

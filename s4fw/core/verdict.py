@@ -6,15 +6,19 @@ from typing import Any
 
 from s4fw.errors import Code
 
+# Some SDKs obey any delay, an hour too; others ignore what is beyond a minute.
+RETRY_AFTER_MAX_S = 60
+
 
 class Block:
     """Refused by the firewall.  The dialect gives it status and envelope.
 
     `message` is a sentence a person can act on; `detail` are further members of the `s4fw` object
-    in the body (budget_id, scope, window, amounts); `retry_after_s` only where waiting helps.
+    in the body (budget_id, scope, window, amounts).  Where waiting helps: `retry_after_s`, 1 to 60,
+    and where it is known so precisely `retry_after_ms`, from which the seconds then follow.
     """
 
-    __slots__ = ("allow", "code", "detail", "message", "retry_after_s")
+    __slots__ = ("allow", "code", "detail", "message", "retry_after_ms", "retry_after_s")
 
     def __init__(
         self,
@@ -23,12 +27,16 @@ class Block:
         detail: dict[str, Any] | None = None,
         *,
         retry_after_s: int | None = None,
+        retry_after_ms: int | None = None,
         allow: str | None = None,
     ) -> None:
         self.code = code
         self.message = message
         self.detail = detail or {}
+        if retry_after_ms is not None:
+            retry_after_s = min(max(-(-retry_after_ms // 1000), 1), RETRY_AFTER_MAX_S)
         self.retry_after_s = retry_after_s
+        self.retry_after_ms = retry_after_ms  # SDKs prefer it to the seconds
         self.allow = allow  # the Allow header of a 405
 
     def __repr__(self) -> str:

@@ -52,6 +52,8 @@ def refusal(block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], 
         headers.append(("x-should-retry", "false"))
     elif code.retry is Retry.LATER:
         headers.append(("retry-after", str(block.retry_after_s or 1)))
+        if block.retry_after_ms is not None:
+            headers.append(("retry-after-ms", str(block.retry_after_ms)))
     if code.status == 401:
         headers.append(("www-authenticate", 'Bearer realm="s4fw"'))
     if block.allow is not None:
