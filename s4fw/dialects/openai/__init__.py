@@ -13,8 +13,9 @@ from s4fw.core.dialect import Meter
 from s4fw.core.exchange import Exchange
 from s4fw.core.request import CACHE_12H
 from s4fw.core.verdict import Block
+from s4fw.dialects.account import DocumentMeter
 from s4fw.dialects.openai import chat, envelope
-from s4fw.dialects.openai.meter import DocumentMeter, StreamMeter
+from s4fw.dialects.openai.meter import StreamMeter, usage_of, usage_of_12h
 from s4fw.errors import Code
 
 
@@ -34,7 +35,9 @@ class OpenAI:
         if not x.route.is_metered or not 200 <= status < 300:
             return None
         has_12h = x.request.cache == CACHE_12H
-        return StreamMeter(x.request.hides_usage, has_12h) if is_stream else DocumentMeter(has_12h)
+        if is_stream:
+            return StreamMeter(x.request.hides_usage, has_12h)
+        return DocumentMeter(usage_of_12h if has_12h else usage_of)
 
     def refusal(self, block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
         """Status, headers and body of a block, in OpenAI's error envelope."""

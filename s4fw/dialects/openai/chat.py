@@ -8,13 +8,13 @@ a number that is no plain integer.  Unknown fields pass; what cannot be bounded 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 
 import orjson
 
 from s4fw.core.request import CACHE_12H, CACHE_30M, Measure, Request, Run
-from s4fw.dialects import strictjson
+from s4fw.dialects import fields, strictjson
+from s4fw.dialects.fields import TOKENS_MAX, Guard, fold
 from s4fw.dialects.openai import measure
 from s4fw.dialects.strictjson import ARRAY, NULL, OBJECT, Document
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
@@ -73,36 +73,13 @@ FOREIGN = frozenset(
     }
 )
 
-MODEL = re.compile(r"[A-Za-z0-9._:/@-]{1,256}")
 # Models that search the web with every call, asked or not: a fee beside their tokens.
 _SEARCHING = re.compile(r"gpt-.*-search-(?:preview|api)")
 CHOICES_MAX = 128  # the provider's own bound of n
-TOKENS_MAX = 2**31 - 1
-NAMES_REMEMBERED_MAX = 4096
 TIERS = frozenset({"auto", "default", "flex", "priority", "fast", "scale"})
 
 
-def _fold(name: str) -> str:
-    """What a lenient reader might take two names for: case, Unicode form, separators."""
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(char for char in folded if char.isalnum())
-
-
-_GUARDED = {_fold(name): name for name in METERED | FOREIGN}
-_known_good: set[str] = set(METERED)
-
-
-def _check_name(name: str) -> None:
-    """Refuse a member whose name is not a metered one but could be read as one."""
-    guarded = _GUARDED.get(_fold(name))
-    if guarded is not None:
-        raise Refusal(
-            AMBIGUOUS_FIELD,
-            f"a field of the body could be read as `{guarded}` by one server and ignored by "
-            "another; leave it out or use the documented name",
-        )
-    if len(_known_good) < NAMES_REMEMBERED_MAX:  # names come from callers
-        _known_good.add(name)
+_GUARD = Guard(METERED, FOREIGN)
 
 
 def read(request: Request) -> None:
@@ -115,8 +92,8 @@ def read(request: Request) -> None:
         reader = _READERS.get(name)
         if reader is not None:
             reader(request, document, name)
-        elif name not in _known_good:
-            _check_name(name)
+        else:
+            _GUARD.check(name)
     if "model" not in members or "messages" not in members:
         raise Refusal(INVALID_REQUEST, "the body needs a `model` and `messages`")
     if "mini" in request.model:
@@ -125,20 +102,8 @@ def read(request: Request) -> None:
         _ask_for_usage(request, document)
 
 
-def _integer(document: Document, name: str, least: int, most: int) -> int | None:
-    """A field that is an integer, or null.  `true` and `1.0` are no integers here."""
-    value = document.value(name)
-    if value is None:
-        return None
-    if type(value) is not int or not least <= value <= most:
-        raise Refusal(INVALID_REQUEST, f"`{name}` must be an integer from {least} to {most}")
-    return value
-
-
 def _read_model(request: Request, document: Document, name: str) -> None:
-    model = document.value(name)
-    if not isinstance(model, str) or MODEL.fullmatch(model) is None:
-        raise Refusal(INVALID_REQUEST, "`model` must be a model's name")
+    model = fields.model(document, name)
     if _SEARCHING.match(model):
         raise Refusal(UNBOUNDED_REQUEST, _WEB_SEARCH)
     request.model = model
@@ -149,27 +114,21 @@ def _read_output_bound(request: Request, document: Document, name: str) -> None:
 
     0 bounds nothing: a server that does not refuse it may take it for no bound at all.
     """
-    bound = _integer(document, name, 0, TOKENS_MAX)
+    bound = fields.integer(document, name, 0, TOKENS_MAX)
     if bound:
         request.output_tokens_max = max(bound, request.output_tokens_max or 0)
 
 
 def _read_choices(request: Request, document: Document, name: str) -> None:
-    request.choices = _integer(document, name, 1, CHOICES_MAX) or 1
+    request.choices = fields.integer(document, name, 1, CHOICES_MAX) or 1
 
 
 def _read_stream(request: Request, document: Document, name: str) -> None:
-    value = document.value(name)
-    if value is not None and type(value) is not bool:
-        raise Refusal(INVALID_REQUEST, f"`{name}` must be true or false")
-    request.stream = bool(value)
+    request.stream = bool(fields.boolean(document, name))
 
 
 def _read_tier(request: Request, document: Document, name: str) -> None:
-    tier = document.value(name)
-    if tier is not None and (not isinstance(tier, str) or tier not in TIERS):
-        raise Refusal(INVALID_REQUEST, f"`{name}` must be one of {', '.join(sorted(TIERS))}")
-    request.tier = tier
+    request.tier = fields.one_of(document, name, TIERS)
 
 
 def _read_cache_options(request: Request, document: Document, name: str) -> None:
@@ -285,7 +244,7 @@ def _ask_for_usage(request: Request, document: Document) -> None:
     asked = options.get("include_usage")
     if asked is not None and type(asked) is not bool:
         raise Refusal(INVALID_REQUEST, "`stream_options.include_usage` must be true or false")
-    if any(_fold(k) == "includeusage" and k != "include_usage" for k in options):
+    if any(fold(k) == "includeusage" and k != "include_usage" for k in options):
         raise Refusal(AMBIGUOUS_FIELD, "a field of `stream_options` reads like `include_usage`")
     if asked is not True:
         start, end, _ = document.members["stream_options"]

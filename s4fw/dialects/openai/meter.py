@@ -17,26 +17,8 @@ from typing import Any
 import orjson
 
 from s4fw.core.usage import Usage
+from s4fw.dialects.account import Account, count, details, required_count, text
 from s4fw.dialects.sse import EventCutter, data_of
-
-# No exchange of any model comes near; beyond it is no count but a fault.
-TOKENS_MAX = 10**9
-
-# A whole answer is kept for parsing up to this size; a larger one is relayed and charged at worst
-# case.  The longest chat answer today (128k tokens) is below 1 MB.
-DOCUMENT_BYTES_MAX = 8 * 1024 * 1024
-
-
-_NO_DETAILS: dict[str, Any] = {}
-
-
-def _count(value: Any) -> int:
-    """One count of a usage: absent is 0.  Raises ValueError for what is no count."""
-    if value is None:
-        return 0
-    if type(value) is not int or not 0 <= value <= TOKENS_MAX:
-        raise ValueError("not a token count")
-    return value
 
 
 def usage_of(answer: dict[str, Any], has_12h: bool = False) -> Usage | None:
@@ -53,66 +35,43 @@ def usage_of(answer: dict[str, Any], has_12h: bool = False) -> Usage | None:
         return None
     if not isinstance(raw, dict):
         raise ValueError("a usage that is no object")
-    total_in, total_out = raw.get("prompt_tokens"), raw.get("completion_tokens")
-    if total_in is None or total_out is None:
-        raise ValueError("a usage without its counts")
+    total_in = required_count(raw.get("prompt_tokens"))
+    total_out = required_count(raw.get("completion_tokens"))
     if total_in == 0 and total_out == 0:
         return None
-    inside = raw.get("prompt_tokens_details") or _NO_DETAILS
-    outside = raw.get("completion_tokens_details") or _NO_DETAILS
-    if not isinstance(inside, dict) or not isinstance(outside, dict):
-        raise ValueError("a usage whose details are no objects")
-    cached = _count(inside.get("cached_tokens"))
-    written = _count(inside.get("cache_write_tokens"))
-    audio_in = _count(inside.get("audio_tokens"))
-    audio_out = _count(outside.get("audio_tokens"))
-    uncached = _count(total_in) - cached - written - audio_in
-    output = _count(total_out) - audio_out
+    inside = details(raw.get("prompt_tokens_details"))
+    outside = details(raw.get("completion_tokens_details"))
+    cached = count(inside.get("cached_tokens"))
+    written = count(inside.get("cache_write_tokens"))
+    audio_in = count(inside.get("audio_tokens"))
+    audio_out = count(outside.get("audio_tokens"))
+    uncached = total_in - cached - written - audio_in
+    output = total_out - audio_out
     usage = Usage(uncached if uncached > 0 else 0, cached)
     if written:
         kept = inside.get("cache_write_tokens_details")
-        long = _count(kept.get("ttl_12h_tokens")) if isinstance(kept, dict) else None
+        long = count(kept.get("ttl_12h_tokens")) if isinstance(kept, dict) else None
         usage.cache_write_12h = long if long is not None else written if has_12h else 0
         usage.cache_write_30m = max(0, written - usage.cache_write_12h)
     usage.output = output if output > 0 else 0
-    usage.reasoning = _count(outside.get("reasoning_tokens"))
+    usage.reasoning = count(outside.get("reasoning_tokens"))
     usage.audio_input, usage.audio_output = audio_in, audio_out
-    model, tier = answer.get("model"), answer.get("service_tier")
-    usage.model = model if isinstance(model, str) else None
-    usage.tier = tier if isinstance(tier, str) else None
+    usage.model, usage.tier = text(answer.get("model")), text(answer.get("service_tier"))
     return usage
 
 
-class _Account:
-    """What both meters keep: the usage, and what spoils it."""
-
-    __slots__ = ("_has_12h", "is_complete", "is_implausible", "saw_error", "usage")
-
-    def __init__(self, has_12h: bool = False) -> None:
-        self._has_12h = has_12h
-        self.usage: Usage | None = None
-        self.is_complete = False
-        self.saw_error = False
-        self.is_implausible = False
-
-    def _take(self, answer: dict[str, Any]) -> bool:
-        """Note usage and error of one JSON object; says whether it carried a usage."""
-        if answer.get("error"):
-            self.saw_error = True
-        try:
-            self.usage = usage_of(answer, self._has_12h) or self.usage
-        except ValueError:
-            self.is_implausible = True
-        return answer.get("usage") is not None
+def usage_of_12h(answer: dict[str, Any]) -> Usage | None:
+    """The same for a request that asked for a cache of 12 hours."""
+    return usage_of(answer, True)
 
 
-class StreamMeter(_Account):
+class StreamMeter(Account):
     """The meter of a streamed answer."""
 
     __slots__ = ("_events", "_hides_usage", "_is_dirty", "_so_far")
 
     def __init__(self, hides_usage: bool, has_12h: bool = False) -> None:
-        super().__init__(has_12h)
+        super().__init__(usage_of_12h if has_12h else usage_of)
         self._so_far: Usage | None = None  # told beside content: the total if the stream ends so
         self._events = EventCutter()
         self._hides_usage = hides_usage
@@ -158,12 +117,12 @@ class StreamMeter(_Account):
         if not isinstance(answer, dict):
             return False
         before = self.usage
-        has_usage = self._take(answer)
+        self.take(answer)
         if answer.get("choices"):
             if self.usage is not before:
                 self._so_far, self.usage = self.usage, before
             return False
-        return has_usage and self._hides_usage and not answer.get("error")
+        return self._hides_usage and answer.get("usage") is not None and not answer.get("error")
 
     def _take_so_far(self) -> None:
         """Believe what was told beside content, unless a chunk of its own told the total."""
@@ -177,36 +136,3 @@ class StreamMeter(_Account):
         is_hidden = not rest or self._is_hidden(rest)
         self._take_so_far()
         return rest if self._hides_usage and not is_hidden else b""
-
-
-class DocumentMeter(_Account):
-    """The meter of an answer that is one JSON document."""
-
-    __slots__ = ("_chunks", "_size")
-
-    def __init__(self, has_12h: bool = False) -> None:
-        super().__init__(has_12h)
-        self._chunks: list[bytes] | None = []
-        self._size = 0
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Take a chunk; it is passed on as it is."""
-        if self._chunks is not None:
-            self._size += len(chunk)
-            if self._size > DOCUMENT_BYTES_MAX:
-                self._chunks = None
-            else:
-                self._chunks.append(chunk)
-        return chunk
-
-    def end(self) -> bytes:
-        """The body is whole: read its usage."""
-        if self._chunks:
-            try:
-                answer = orjson.loads(b"".join(self._chunks))
-            except orjson.JSONDecodeError:
-                return b""
-            if isinstance(answer, dict):
-                self.is_complete = True
-                self._take(answer)
-        return b""

@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from s4fw.core.usage import Usage
-from s4fw.dialects.openai.meter import DocumentMeter, StreamMeter, usage_of
+from s4fw.dialects.account import DocumentMeter
+from s4fw.dialects.openai.meter import StreamMeter, usage_of
 from tests.samples import sample
 
 EXPECTED = json.loads(sample("openai_chat/expected_usage.json"))
@@ -230,7 +231,7 @@ def test_stream_last_usage_wins() -> None:
 )
 def test_document_with_an_implausible_usage_is_marked_and_not_settled(usage: object) -> None:
     """A usage that is none must not settle at zero."""
-    meter = DocumentMeter()
+    meter = DocumentMeter(usage_of)
     meter.feed(orjson.dumps({"model": "gpt-4o", "usage": usage}))
     meter.end()
     assert meter.is_implausible
@@ -240,7 +241,7 @@ def test_document_with_an_implausible_usage_is_marked_and_not_settled(usage: obj
 def test_document_is_metered_and_passed_unchanged() -> None:
     """The body bytes belong to the caller."""
     body = sample("openai_chat/response.json")
-    meter = DocumentMeter()
+    meter = DocumentMeter(usage_of)
     assert body == meter.feed(body[:100]) + meter.feed(body[100:]) + meter.end()
     assert EXPECTED["response.json"] == buckets(meter.usage)
     assert meter.usage is not None
@@ -257,7 +258,7 @@ def test_document_is_metered_and_passed_unchanged() -> None:
 )
 def test_document_without_usage_has_none(body: bytes) -> None:
     """No usage is no usage, and no fault."""
-    meter = DocumentMeter()
+    meter = DocumentMeter(usage_of)
     meter.feed(body)
     meter.end()
     assert meter.usage is None
