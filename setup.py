@@ -1,6 +1,43 @@
-"""Build and installation of S4 Firewall: the package, its two C modules and the `s4fw` command."""
+"""Build and installation of S4 Firewall: the package, its two C modules and the `s4fw` command.
 
-from setuptools import find_packages, setup
+With S4FW_COMPILE=1 in the environment mypyc compiles the hot path too, from the same sources: the
+release build (docs/adr/0009-compiled-release-build.md).
+"""
+
+import os
+from glob import glob
+
+from setuptools import Extension, find_packages, setup
+
+# What runs for each request.
+HOT_PATH = (
+    "s4fw/core/*.py",
+    "s4fw/dialects/**/*.py",
+    "s4fw/errors.py",
+    "s4fw/ledger/budgets.py",
+    "s4fw/ledger/journal.py",
+    "s4fw/ledger/reservation.py",
+    "s4fw/ledger/rule.py",
+    "s4fw/ledger/window.py",
+    "s4fw/pricing/cost.py",
+    "s4fw/pricing/ratecard.py",
+    "s4fw/pricing/row.py",
+    "s4fw/proxy/*.py",
+    "s4fw/stages/*.py",
+    "s4fw/tokens/counter.py",
+    "s4fw/units.py",
+)
+
+
+def hot_path() -> list[Extension]:
+    """The extension modules of the compiled build; none without S4FW_COMPILE=1."""
+    if os.environ.get("S4FW_COMPILE") != "1":
+        return []
+    from mypyc.build import mypycify  # of the test extra
+
+    files = sorted({file for pattern in HOT_PATH for file in glob(pattern, recursive=True)})
+    return mypycify(files, opt_level="3")
+
 
 setup(
     name="s4fw",
@@ -15,6 +52,7 @@ setup(
         "s4fw.pricing": ["data/*"],
         "s4fw.tokens": ["vocabulary/*"],
     },
+    ext_modules=hot_path(),
     cffi_modules=["native/build_table.py:ffi", "native/build_json.py:ffi"],
     install_requires=[
         "cffi==2.1.1",
@@ -34,11 +72,12 @@ setup(
         "test": [
             "trustme==1.2.1",
             "hypothesis==6.170.15",
-            "mypy==2.4.1",
+            "mypy==2.4.1",  # brings mypyc too
             "openai==3.54.0",
             "pytest==9.2.0",
             "pytest-xdist==3.8.0",
             "ruff==0.17.6",
+            "setuptools>=84",  # makes the wheel
             "types-PyYAML==6.0.12.20261113",
             "types-cffi==2.1.0.20260827",
         ],

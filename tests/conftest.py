@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from s4fw.core import pipeline
 from tests.harness import Firewall, Simulator, firewall_config
+
+# `make test-compiled` must not pass on the sources.
+IS_COMPILED = str(pipeline.__file__).endswith(".so")
+assert IS_COMPILED == (os.environ.get("S4FW_COMPILED") == "1"), pipeline.__file__
 
 
 @pytest.fixture(scope="session")

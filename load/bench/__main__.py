@@ -20,6 +20,7 @@ from rich.console import Console
 
 from load.bench import machine, rounds
 from load.bench.bed import Bed
+from load.bench.build import COMPILED, INTERPRETED, Build, NoBuild
 from load.bench.children import ChildFailed
 from load.bench.cpu import TreeChanged
 from load.bench.figures import FIGURES
@@ -72,7 +73,12 @@ def _one(bed: Bed, report: Report, name: str, count: int, is_quick: bool) -> Non
 
 
 def measure(
-    report: Report, console: Console, only: Collection[str], count: int, is_quick: bool
+    build: Build,
+    report: Report,
+    console: Console,
+    only: Collection[str],
+    count: int,
+    is_quick: bool,
 ) -> None:
     """Run what is asked for; `report` fills as it goes, also with what failed."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -81,7 +87,7 @@ def measure(
         contextlib.ExitStack() as stack,
     ):
         Path(folder).chmod(0o755)  # nginx's workers drop root and must reach their folders
-        bed = Bed(Path(folder), stack)
+        bed = Bed(build, Path(folder), stack)
         for name in NAMES:
             if name in only:
                 console.print(f"measuring {name} ...", style="dim", highlight=False)
@@ -96,8 +102,9 @@ def measure(
 @click.option(
     "--only", multiple=True, type=click.Choice(NAMES), help="Measure this; may be given again."
 )
+@click.option("--interpreted", is_flag=True, help="The sources as they are, not the release build.")
 @click.option("--quick", is_flag=True, help="Two short rounds: to see that it runs.")
-def main(count: int | None, only: tuple[str, ...], quick: bool) -> None:
+def main(count: int | None, only: tuple[str, ...], interpreted: bool, quick: bool) -> None:
     """Measure the firewall beside nginx's bare proxy_pass, on one core each in turn.
 
     Exit code 1 when a program is missing or something could not be measured; a missed mark is told,
@@ -107,11 +114,17 @@ def main(count: int | None, only: tuple[str, ...], quick: bool) -> None:
         names = " and ".join(packages)
         click.echo(f"missing: {names} (Debian: apt-get install {' '.join(packages)})", err=True)
         sys.exit(1)
+    build = INTERPRETED if interpreted else COMPILED
+    try:
+        build.check()
+    except NoBuild as problem:
+        click.echo(str(problem), err=True)
+        sys.exit(1)
     _prepare()
     console = Console(width=None if sys.stdout.isatty() else 150)
     count = count or (2 if quick else 5)
-    report = Report(machine.look(), count)
-    measure(report, console, only or NAMES, count, quick)
+    report = Report(machine.look(build), count)
+    measure(build, report, console, only or NAMES, count, quick)
     report.machine = replace(report.machine, load_after=os.getloadavg()[0])
     report.show(console)
     if not only and not quick:

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from load.bench import rivals, upstream
+from load.bench.build import Build
 from load.bench.rivals import Firewall, Rival
 from load.bench.upstream import Upstream
 from load.bench.wrk import Wrk
@@ -20,7 +21,8 @@ from load.bench.wrk import Wrk
 class Bed:
     """What everything runs on; `folder` should be in memory."""
 
-    def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
+    def __init__(self, build: Build, folder: Path, stack: contextlib.ExitStack) -> None:
+        self._build = build
         self._folder = folder
         self._stack = stack
         cores = sorted(os.sched_getaffinity(0))
@@ -55,7 +57,7 @@ class Bed:
     @contextlib.contextmanager
     def firewall(self, behind: Upstream, workers: int = 1) -> Iterator[Firewall]:
         """A fresh firewall before one upstream."""
-        rival = rivals.firewall(self._folder, workers, self.rival_cores, behind.port)
+        rival = rivals.firewall(self._build, self._folder, workers, self.rival_cores, behind.port)
         with contextlib.closing(_Ending(rival)):
             yield rival
 

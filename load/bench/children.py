@@ -34,7 +34,13 @@ class Child:
     """One program, from its start to its certain end."""
 
     def __init__(
-        self, args: Sequence[str | Path], cores: set[int], folder: Path, *, has_ready_line: bool
+        self,
+        args: Sequence[str | Path],
+        cores: set[int],
+        folder: Path,
+        *,
+        has_ready_line: bool,
+        root: Path = ROOT,
     ) -> None:
         self._said = folder / f"{Path(args[0]).name}-{time.monotonic_ns()}.stderr"
 
@@ -48,7 +54,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if has_ready_line else subprocess.DEVNULL,
                 stderr=stderr,
-                cwd=ROOT,
+                cwd=root,
                 text=True,
                 start_new_session=True,
                 preexec_fn=prepare,

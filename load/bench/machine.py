@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from load.bench.build import Build
 from load.bench.children import ROOT
 
 
@@ -19,6 +20,7 @@ class Machine:
 
     date: str
     commit: str
+    build: str
     processor: str
     cores: int
     kernel: str
@@ -27,11 +29,12 @@ class Machine:
     load_after: float = 0.0
 
 
-def look() -> Machine:
+def look(build: Build) -> Machine:
     """The machine now."""
     return Machine(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         commit=_commit(),
+        build=build.name,
         processor=_processor(Path("/proc/cpuinfo").read_text()),
         cores=os.cpu_count() or 1,
         kernel=platform.release(),

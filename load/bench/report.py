@@ -115,8 +115,8 @@ class Report:
         """The circumstances, in one line."""
         m = self.machine
         return (
-            f"{m.date}, commit {m.commit}, {m.processor} x {m.cores}, Linux {m.kernel}, "
-            f"Python {m.python}, {self.rounds} paired rounds, "
+            f"{m.date}, commit {m.commit}, {m.build} build, {m.processor} x {m.cores}, "
+            f"Linux {m.kernel}, Python {m.python}, {self.rounds} paired rounds, "
             f"load average {m.load_before:.1f} before and {m.load_after:.1f} after"
         )
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from load.bench import cpu
+from load.bench.build import Build
 from load.bench.children import Child, free_port
 from load.bench.nginx import start_nginx
 from load.bench.payloads import KEY_SHA256
@@ -94,7 +95,7 @@ class Firewall(Rival):
         self.ready_s = ready_s  # from its start to its ready line
 
 
-def firewall(folder: Path, workers: int, cores: set[int], behind: int) -> Firewall:
+def firewall(build: Build, folder: Path, workers: int, cores: set[int], behind: int) -> Firewall:
     """`s4fw serve` with its state in `folder`, which should be in memory."""
     own = folder / f"firewall-{time.monotonic_ns()}"
     own.mkdir(mode=0o700)
@@ -103,7 +104,7 @@ def firewall(folder: Path, workers: int, cores: set[int], behind: int) -> Firewa
     file.write_text(yaml.safe_dump(_configuration(own, workers, behind), sort_keys=False))
     start_s = time.monotonic()
     args: list[str | Path] = [sys.executable, "-m", "s4fw", "serve", "-c", file]
-    child = Child(args, cores, own, has_ready_line=True)
+    child = Child(args, cores, own, has_ready_line=True, root=build.root)
     try:
         words = child.ready_line("s4fw ready ")
     except BaseException:

@@ -155,7 +155,7 @@ def test_parse_pss_reads_the_whole_and_not_a_part() -> None:
 
 def test_report_of_a_missed_mark_says_so_in_both_files(tmp_path: Path) -> None:
     """What is kept of a run holds the verdicts, with date, machine and commit."""
-    machine = Machine("2026-01-02 03:04 UTC", "abc1234", "cpu", 2, "6.1", "3.11", 0.1)
+    machine = Machine("2026-01-02 03:04 UTC", "abc1234", "compiled", "cpu", 2, "6.1", "3.11", 0.1)
     report = Report(machine, 5)
     report.ratios.append(
         Comparison("chat", "says", "request", 50.0, 20.0, 2.5, 2.4, 2.6, 2.0, ("a note",))
