@@ -12,6 +12,7 @@ from s4fw.ledger.budgets import Budgets
 from s4fw.pricing import RateCard
 from s4fw.stages.attribute import Attribute
 from s4fw.stages.budget import Budget
+from s4fw.stages.caller import Identify
 from s4fw.stages.quote import Quote
 from s4fw.stages.read import Read
 from s4fw.stages.reconcile import Reconcile
@@ -29,9 +30,9 @@ def build(
     """The pipeline of one configuration.  A worker calls it at its start and at each reload."""
     return Pipeline(
         [
+            Identify(config.keys),  # who calls; unknown keys end at the head
             Read(offload),  # one strict reading of the body; most bad input ends here
-            # Who pays; unknown keys end at the head.
-            Attribute(config.keys, config.attribution, rates.priced_as),
+            Attribute(config.attribution, rates.priced_as),  # who pays
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
             Budget(budgets),  # takes the money, last: a refusal almost never has to give back
             Reconcile(budgets, rates, counters),  # first at finish: what it did cost

@@ -1,23 +1,23 @@
-"""Attribute: who calls, and who pays.
+"""Attribute: who pays.
 
-The credential is judged at the head, before the body costs anything.  What a key pins, no header
-changes; what it does not name in `may_set`, no header sets.  Values of headers are labels, never
-authority: they choose among budgets that the operator wrote, and the surplus of values beyond what
-was declared or allowed shares one budget.
+What a key pins (see `stages.caller`), no header changes; what it does not name in `may_set`, no
+header sets.  Values of headers are labels, never authority: they choose among budgets that the
+operator wrote, and the surplus of values beyond what was declared or allowed shares one budget.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Set
 from typing import Protocol
 
 from s4fw.core.attribution import DEFAULTED, DIMENSIONS, UNATTRIBUTED, VALUE_BYTES_MAX, Attribution
 from s4fw.core.exchange import Exchange
 from s4fw.core.stage import Stage
 from s4fw.core.verdict import Block, Verdict
-from s4fw.errors import ATTRIBUTION_CONFLICT, INVALID_API_KEY, INVALID_REQUEST
+from s4fw.errors import ATTRIBUTION_CONFLICT
+from s4fw.stages.caller import Caller
 
 # The dimensions that callers may name, and the header of each.
 HEADERS = {
@@ -29,25 +29,6 @@ _VALUE = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
 REMEMBERED_MAX = 100_000
 
 
-class Key(Protocol):
-    """A configured caller (see `s4fw.config`)."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def tenant(self) -> str | None: ...
-    @property
-    def feature(self) -> str | None: ...
-    @property
-    def customer(self) -> str | None: ...
-    @property
-    def agent(self) -> str | None: ...
-    @property
-    def may_set(self) -> Set[str]: ...
-
-
 class Declared(Protocol):
     """What the configuration says about values (see `s4fw.config`)."""
 
@@ -55,73 +36,26 @@ class Declared(Protocol):
     def known(self) -> Mapping[str, Set[str]]: ...
 
 
-class Caller:
-    """A key, prepared for the hot path: plain values instead of a model of the configuration."""
-
-    __slots__ = ("id", "may_set", "pins")
-
-    def __init__(self, key: Key) -> None:
-        self.id = key.id
-        self.may_set = frozenset(key.may_set)
-        pinned = {
-            "tenant": key.tenant,
-            "feature": key.feature,
-            "customer": key.customer,
-            "agent": key.agent,
-        }
-        self.pins = {name: value for name, value in pinned.items() if value is not None}
-
-
-def credential(headers: Mapping[bytes, bytes]) -> bytes | Block | None:
-    """The caller's key from the head: None without one, a Block when two differ."""
-    found = set()
-    authorization = headers.get(b"authorization")
-    if authorization is not None:
-        scheme, _, value = authorization.partition(b" ")
-        if scheme.lower() == b"bearer" and value.strip():
-            found.add(value.strip())
-    for name in (b"x-api-key", b"x-s4fw-key"):
-        value = headers.get(name, b"")
-        if value:
-            found.add(value)
-    if len(found) > 1:
-        return Block(INVALID_REQUEST, "the request carries two different keys; send one")
-    return found.pop() if found else None
-
-
 class Attribute(Stage):
-    """Identifies the caller and fills `x.attribution`."""
+    """Fills `x.attribution`."""
 
     name = "attribute"
     is_for_free_routes = True
 
     def __init__(
         self,
-        keys: Sequence[Key],
         declared: Declared,
         priced_as: Callable[[str, str, str], str | None],
     ) -> None:
         """`priced_as` gives the name under which a model has its price at a provider and upstream,
         None where it has none."""
-        # Keyed by digest: looking a digest up tells an attacker nothing about another one.
-        self._callers = {bytes.fromhex(key.sha256): Caller(key) for key in keys}
         self._known = declared.known
         self._priced_as = priced_as
         self._remembered: dict[tuple[object, ...], Attribution] = {}
 
     def open(self, x: Exchange) -> Verdict:
-        """Judge the credential; refuses before the body is read."""
-        if not self._callers:
-            return None
-        presented = credential(x.request.headers)
-        if isinstance(presented, Block):
-            return presented
-        if presented is None:
-            return Block(INVALID_API_KEY, "the request carries no key of this firewall")
-        x.caller = self._callers.get(hashlib.sha256(presented).digest())
-        if x.caller is None:
-            return Block(INVALID_API_KEY, "this key is not known to the firewall")
-        return self._conflict(x.caller, x.request.headers)
+        """Refuse headers against the key, before the body is read."""
+        return self._conflict(x.caller, x.request.headers) if x.caller is not None else None
 
     @staticmethod
     def _conflict(caller: Caller, headers: Mapping[bytes, bytes]) -> Block | None:

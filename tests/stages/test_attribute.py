@@ -2,14 +2,17 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from s4fw.core.exchange import Exchange
 from s4fw.core.request import Request
-from s4fw.core.verdict import Block
+from s4fw.core.stage import Admitted
+from s4fw.core.verdict import Block, Verdict
 from s4fw.dialects import ROUTES
 from s4fw.stages.attribute import Attribute
+from s4fw.stages.caller import Identify
 
 CHAT = ROUTES[b"/v1/chat/completions"][b"POST"]
 
@@ -43,7 +46,20 @@ def priced_as(model: str, provider: str, upstream: str) -> str | None:
     return {"gpt-4o": "gpt-4o", "ft:gpt-4o:mine": "ft:gpt-4o"}.get(model)
 
 
-def walk(stage: Attribute, headers: dict[bytes, bytes]) -> Exchange | Block:
+class Stages:
+    """The two stages that say who pays."""
+
+    def __init__(self, keys: list[Key], *rest: Any) -> None:
+        self.identify, self.attribute = Identify(keys), Attribute(*rest)
+
+    def open(self, x: Exchange) -> Verdict:
+        return self.identify.open(x) or self.attribute.open(x)
+
+    def admit(self, x: Exchange) -> Admitted:
+        return self.attribute.admit(x)
+
+
+def walk(stage: Stages, headers: dict[bytes, bytes]) -> Exchange | Block:
     """Open and admit one exchange; the first block, or the exchange."""
     x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", headers))
     x.request.model = "gpt-4o"
@@ -65,7 +81,7 @@ AUTH = {b"authorization": b"Bearer k-1"}
 
 def test_open_known_key_pins_its_values() -> None:
     """Who pays is a matter of the key, not of what a caller says."""
-    x = walk(Attribute([Key()], Declared(), priced_as), AUTH)
+    x = walk(Stages([Key()], Declared(), priced_as), AUTH)
     assert {
         "key": "bot",
         "tenant": "acme",
@@ -89,7 +105,7 @@ def test_open_known_key_pins_its_values() -> None:
 )
 def test_open_without_a_known_key_is_401(headers: dict[bytes, bytes]) -> None:
     """Nobody gets in, and the digest in the configuration is no key."""
-    block = walk(Attribute([Key()], Declared(), priced_as), headers)
+    block = walk(Stages([Key()], Declared(), priced_as), headers)
     assert isinstance(block, Block)
     assert "invalid_api_key" == block.code.name
 
@@ -97,12 +113,12 @@ def test_open_without_a_known_key_is_401(headers: dict[bytes, bytes]) -> None:
 @pytest.mark.parametrize("name", [b"x-api-key", b"x-s4fw-key"])
 def test_open_key_in_another_header_is_the_same_key(name: bytes) -> None:
     """Each SDK has its own place for a key."""
-    assert "bot" == values(walk(Attribute([Key()], Declared(), priced_as), {name: b"k-1"}))["key"]
+    assert "bot" == values(walk(Stages([Key()], Declared(), priced_as), {name: b"k-1"}))["key"]
 
 
 def test_open_two_different_keys_are_refused() -> None:
     """Nobody may choose the richer one; the same key twice is one key."""
-    stage = Attribute([Key(), Key(id="b", secret="k-2")], Declared(), priced_as)
+    stage = Stages([Key(), Key(id="b", secret="k-2")], Declared(), priced_as)
     block = walk(stage, AUTH | {b"x-api-key": b"k-2"})
     assert isinstance(block, Block)
     assert 400 == block.code.status
@@ -121,7 +137,7 @@ def test_open_two_different_keys_are_refused() -> None:
 )
 def test_open_header_against_the_key(header: bytes, value: bytes, is_allowed: bool) -> None:
     """What a key pins no header changes; what it does not allow no header sets."""
-    outcome = walk(Attribute([Key()], Declared(), priced_as), AUTH | {header: value})
+    outcome = walk(Stages([Key()], Declared(), priced_as), AUTH | {header: value})
     assert is_allowed == isinstance(outcome, Exchange)
     if isinstance(outcome, Block):
         assert "attribution_conflict" == outcome.code.name
@@ -131,13 +147,13 @@ def test_open_header_against_the_key(header: bytes, value: bytes, is_allowed: bo
 def test_admit_without_keys_takes_headers() -> None:
     """Inside a trusted network the applications say who pays."""
     headers = {b"x-s4fw-tenant": b"acme", b"x-s4fw-customer": b"c/7"}
-    got = values(walk(Attribute([], Declared(), priced_as), headers))
+    got = values(walk(Stages([], Declared(), priced_as), headers))
     assert ("acme", "c/7", None) == (got["tenant"], got["customer"], got["key"])
 
 
 def test_admit_value_beyond_the_declared_ones_is_unattributed() -> None:
     """A made-up tenant must not get a budget of its own."""
-    stage = Attribute([], Declared({"tenant": frozenset({"acme"})}), priced_as)
+    stage = Stages([], Declared({"tenant": frozenset({"acme"})}), priced_as)
     assert "unattributed" == values(walk(stage, {b"x-s4fw-tenant": b"acme2"}))["tenant"]
     assert "acme" == values(walk(stage, {b"x-s4fw-tenant": b"acme"}))["tenant"]
 
@@ -145,7 +161,7 @@ def test_admit_value_beyond_the_declared_ones_is_unattributed() -> None:
 @pytest.mark.parametrize("value", [b"a b", b"\xff\xfe", b"a" * 129, "é".encode()])
 def test_admit_value_that_is_no_label_is_hashed_and_stays_distinct(value: bytes) -> None:
     """Whatever a header holds, no byte of it reaches the table as it is."""
-    stage = Attribute([], Declared(), priced_as)
+    stage = Stages([], Declared(), priced_as)
     got = values(walk(stage, {b"x-s4fw-tenant": value}))["tenant"]
     assert got is not None
     assert got.startswith("h:")
@@ -154,7 +170,7 @@ def test_admit_value_that_is_no_label_is_hashed_and_stays_distinct(value: bytes)
 
 def test_admit_same_caller_gets_the_same_attribution_object() -> None:
     """What is resolved from an attribution is remembered with it."""
-    stage = Attribute([Key()], Declared(), priced_as)
+    stage = Stages([Key()], Declared(), priced_as)
     first, second = walk(stage, AUTH), walk(stage, dict(AUTH))
     assert isinstance(first, Exchange)
     assert isinstance(second, Exchange)
@@ -165,7 +181,7 @@ def test_admit_model_without_a_price_gets_into_no_book() -> None:
     """A model's name is the caller's text until the price table knows it."""
     x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", {}))
     x.request.model = "my-secret-text"
-    assert Attribute([], Declared(), priced_as).admit(x) is None
+    assert Stages([], Declared(), priced_as).admit(x) is None
     assert x.attribution is not None
     assert x.attribution.get("model") is None
 
@@ -174,14 +190,14 @@ def test_admit_fine_tuned_model_is_booked_under_the_name_that_has_the_price() ->
     """Whatever follows the base is the caller's text, as long and as often new as it likes."""
     x = Exchange(CHAT, Request(b"POST", b"/v1/chat/completions", b"", {}))
     x.request.model = "ft:gpt-4o:mine"
-    assert Attribute([], Declared(), priced_as).admit(x) is None
+    assert Stages([], Declared(), priced_as).admit(x) is None
     assert x.attribution is not None
     assert "ft:gpt-4o" == x.attribution.get("model")
 
 
 def test_admit_long_header_is_not_remembered() -> None:
     """A hundred thousand of them would be gigabytes."""
-    stage = Attribute([], Declared(), priced_as)
+    stage = Stages([], Declared(), priced_as)
     long = {b"x-s4fw-tenant": b"a" * 129}
     first, second = walk(stage, long), walk(stage, long)
     assert isinstance(first, Exchange)
