@@ -55,6 +55,7 @@ setup(
     ext_modules=hot_path(),
     cffi_modules=["native/build_table.py:ffi", "native/build_json.py:ffi"],
     install_requires=[
+        "boto3==1.44.5",
         "cffi==2.1.1",
         "click==8.5.1",
         "h11==0.16.0",
