@@ -73,3 +73,4 @@ class Route:
     is_metered: bool
     upstream_path: bytes  # where it goes below the upstream's base URL
     provider: str  # whose prices hold, and the upstream where no rule names another
+    model: str = ""  # of shapes that name the model in the path

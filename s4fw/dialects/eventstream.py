@@ -72,7 +72,7 @@ class Frame:
             name = raw[at + 1 : name_end].decode()
             kind = raw[name_end]
             at = name_end + 1
-            if kind == _STRING or kind == _BYTES:
+            if kind in (_STRING, _BYTES):
                 if at + _STRING_LENGTH.size > end:
                     raise ValueError("a header is cut short")
                 (length,) = _STRING_LENGTH.unpack_from(raw, at)
@@ -129,6 +129,7 @@ class FrameCutter:
     def _cut(self, data: bytes, frames: list[Frame]) -> int:
         """Append the whole frames at the beginning of `data`; returns where the rest begins."""
         at, size = 0, len(data)
+        length: int
         while size - at >= _PRELUDE.size:
             length, headers, checksum = _PRELUDE.unpack_from(data, at)
             if not _is_plausible(length, headers) or crc32(data[at : at + 8]) != checksum:

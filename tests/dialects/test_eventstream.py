@@ -136,5 +136,5 @@ def test_headers_malformed_are_refused(block: bytes) -> None:
     start = (len(block) + 16).to_bytes(4, "big") + len(block).to_bytes(4, "big")
     body = start + crc32(start).to_bytes(4, "big") + block
     frames, _ = cut(body + crc32(body).to_bytes(4, "big"))
-    with pytest.raises(ValueError, match="header|decode"):
+    with pytest.raises(ValueError, match=r"header|decode"):
         frames[0].headers()
