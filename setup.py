@@ -56,6 +56,7 @@ setup(
     cffi_modules=["native/build_table.py:ffi", "native/build_json.py:ffi"],
     install_requires=[
         "boto3==1.44.5",
+        "boto3==1.44.5",
         "cffi==2.1.1",
         "click==8.5.1",
         "h11==0.16.0",
