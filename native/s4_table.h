@@ -61,7 +61,7 @@
 #define S4_MAGIC UINT64_C(0x0a656c6261543453) /* "S4Table\n" */
 #define S4_VERSION 1
 #define S4_NUSD_MAX (INT64_C(1) << 62)
-#define S4_REDO_WORDS 64 /* the largest operation, a settle over 8 cells, needs 45 */
+#define S4_REDO_WORDS 64 /* the largest operation, a settle over 8 cells, needs 46 */
 #define S4_ROOT_BYTES 4096
 
 /* Every word that a redo record may name: 8 aligned bytes, so a store is all or nothing. */
@@ -88,7 +88,8 @@ typedef struct {
     s4_word offset; /* of the word, from the start of the file */
     s4_word value;  /* its new value */
 } s4_redo_word;
-_Static_assert(5 * S4_CELLS_MAX + 5 <= S4_REDO_WORDS, "five words a cell, lease, slot and ring");
+_Static_assert(5 * S4_CELLS_MAX + 6 <= S4_REDO_WORDS,
+               "five words a cell, caller, lease, slot and ring");
 
 /* The first page: everything that exists once. */
 typedef struct {
@@ -164,7 +165,7 @@ typedef struct {
     s4_word link; /* next in its bucket, or in the free list: index + 1 */
     s4_word denials;
     s4_word overrun;
-    uint8_t reserved[8];
+    s4_word arrival_ns; /* of a cell that paces requests: see s4_table_rates.c; else 0 */
 } s4_cell;
 _Static_assert(offsetof(s4_cell, budget) == 64, "the first line is the hot one");
 _Static_assert(sizeof(s4_cell) == 128, "a cell is two lines");
@@ -183,7 +184,8 @@ typedef struct {
     uint8_t request[16];
     uint32_t price;
     uint32_t n;
-    uint8_t reserved[40];
+    uint32_t caller; /* index + 1 of the cell whose `open` counts it too; 0: none */
+    uint8_t reserved[36];
 } s4_lease;
 _Static_assert(sizeof(s4_lease) == 192, "a lease is three lines");
 
@@ -300,6 +302,9 @@ int s4_check(const s4_table *t, char *problem);
 
 static inline s4_lease *s4_lease_at(const s4_table *t, uint32_t slot, uint32_t index) {
     return &t->leases[(size_t)slot * t->sizes.leases + index];
+}
+static inline int s4_cell_is_open(const s4_table *t, uint32_t cell, uint32_t generation) {
+    return s4_get(&t->cells[cell].control) == ((int64_t)generation << 1 | 1);
 }
 static inline s4_row *s4_row_at(const s4_table *t, uint32_t slot, int64_t at) {
     return &t->rows[(size_t)slot * t->sizes.rows + ((uint64_t)at & t->row_mask)];

@@ -29,14 +29,18 @@
 #define S4_SYSTEM -11   /* a system call failed: errno says which way */
 #define S4_IN_USE -12   /* the cell still has open leases */
 #define S4_MISSING -13  /* there is no such file or record */
+#define S4_CROWDED -14  /* the caller has as many leases open as it may */
 
 /* Bounds of the layout. */
 #define S4_CELLS_MAX 8       /* cells of one lease */
+#define S4_RATES_MAX 2       /* rates of one request: its caller's own, and that of all */
 #define S4_IDS_MAX 4         /* value ids in the key of a cell */
 #define S4_CELLS_KEPT 16     /* one cell in so many is kept for keys of `other` and of no values */
 #define S4_DIMENSIONS 16     /* kinds of interned values; the first 8 are those of an attribution */
 #define S4_VALUE_BYTES 128   /* longest interned value */
 #define S4_COUNTERS 64       /* counters of a slot */
+#define S4_INTERVAL_MAX_NS 3600000000000
+#define S4_BURST_MAX 1000000
 #define S4_WINDOWS 6         /* kinds of windows */
 #define S4_FROZEN_MAX 62     /* budgets frozen one by one */
 #define S4_ROW_BYTES 256     /* one journal row */
@@ -64,7 +68,19 @@ typedef struct {
     uint32_t cell[8];
     uint32_t generation[8];
     uint32_t values[8];
+    uint32_t caller; /* index + 1 of the cell in which its leases are counted; 0: none */
+    uint32_t caller_generation;
+    int64_t open_max;
 } s4_cell_set;
+
+/* One rate: a request each `interval_ns`, of which `burst` may come at once.  Its cell is claimed
+ * like any other, without money. */
+typedef struct {
+    uint32_t cell;
+    uint32_t generation;
+    int64_t interval_ns; /* 1 to S4_INTERVAL_MAX_NS */
+    int64_t burst;       /* 1 to S4_BURST_MAX */
+} s4_rate;
 
 /* One journal row.  C fills seq, kind, slot, n, cell, generation, values, reserved, charged and
  * request from the lease; the rest is the caller's, in the staging row (s4_table_staging). */
@@ -268,9 +284,15 @@ int s4_table_cells(s4_table *t, uint32_t *cursor, s4_cell_info *out, uint32_t ro
 int s4_table_cell_set(s4_table *t, s4_cell_set *set, const uint32_t *cells,
                       const uint32_t *generations, uint32_t n, const uint32_t *values);
 
+/* Any.  Names the cell that counts the leases of this set's caller: a reserve is refused where
+ * `most` are open.  No lock.  S4_INVALID: out of range, or a cell of the set. */
+int s4_table_limit_open(s4_table *t, s4_cell_set *set, uint32_t cell, uint32_t generation,
+                        int64_t most);
+
 /* Owner, hot, locked ~50 ns.  All cells or none.  >= 0: the lease.  S4_DENIED, S4_STALE, S4_FROZEN,
- * S4_FULL, S4_BUSY, S4_RING_FULL, S4_INVALID.  `request` is 16 bytes.  The answer area:
- *   [0]     place in the set of the cell that denied, is stale or frozen; -1 for all or none
+ * S4_FULL, S4_BUSY, S4_RING_FULL, S4_CROWDED, S4_INVALID.  `request` is 16 bytes.  The answer area:
+ *   [0]     place in the set of the cell that denied, is stale or frozen (n: the caller's); -1 for
+ *           all or none
  *   [1]     bit i: the stated limit of cell i is passed by this reserve
  *   [2+i]   used of cell i, after this reserve or at the denial
  *   [10+i]  stated limit of cell i */
@@ -292,6 +314,14 @@ int s4_table_void(s4_table *t, int64_t lease);
 /* Owner, locked.  A later truth: moves `charged` of one cell by delta (not below 0), with a journal
  * row of its own.  S4_OK; S4_STALE; S4_BUSY; S4_INVALID. */
 int s4_table_correct(s4_table *t, uint32_t cell, uint32_t generation, int64_t delta);
+
+/* -- rates ------------------------------------------------------------------------------------- */
+
+/* Any, hot, locked ~30 ns.  A request comes: it takes its turn in each rate or in none.  0: it may
+ * go on.  > 0: how many ns from now until the first rate that refuses it would not, at most its
+ * interval; answer[0] is that rate's place.  S4_STALE (answer[0]: whose cell), S4_BUSY, S4_INVALID.
+ * `now_ns` is CLOCK_MONOTONIC. */
+int64_t s4_table_arrive(s4_table *t, const s4_rate *rates, uint32_t n, int64_t now_ns);
 
 /* -- journal ----------------------------------------------------------------------------------- */
 

@@ -42,7 +42,8 @@ static void prepare(s4_cell *cell, uint32_t budget, uint32_t kind, int64_t start
     s4_put(&cell->limit, limit);
     s4_put(&cell->stated, stated);
     s4_word *zeros[] = {&cell->used, &cell->charged, &cell->accrued,
-                        &cell->open, &cell->denials, &cell->overrun};
+                        &cell->open, &cell->denials, &cell->overrun,
+                        &cell->arrival_ns};
     for (size_t i = 0; i < sizeof zeros / sizeof *zeros; i++) s4_put(zeros[i], 0);
     PUT(cell->budget, budget);
     PUT(cell->kind, kind);
@@ -124,10 +125,6 @@ int64_t s4_table_claim(s4_table *t, uint32_t budget, uint32_t kind, int64_t star
     return index;
 }
 
-static int is_open(const s4_table *t, uint32_t cell, uint32_t generation) {
-    return s4_get(&t->cells[cell].control) == ((int64_t)generation << 1 | 1);
-}
-
 int s4_table_set_limit(s4_table *t, uint32_t cell, uint32_t generation, int64_t limit,
                        int64_t stated) {
     if (cell >= t->sizes.cells || limit < 0 || limit > S4_NUSD_MAX || stated < 0 ||
@@ -135,7 +132,7 @@ int s4_table_set_limit(s4_table *t, uint32_t cell, uint32_t generation, int64_t 
         return S4_INVALID;
     int code = s4_lock(t, S4_LOCK_SLOW_MS);
     if (code) return code;
-    if (is_open(t, cell, generation)) {
+    if (s4_cell_is_open(t, cell, generation)) {
         s4_redo_begin(t);
         s4_redo_set(t, &t->cells[cell].limit, limit);
         s4_redo_set(t, &t->cells[cell].stated, stated);
@@ -158,7 +155,7 @@ static s4_word *link_to(s4_table *t, const s4_cell *cell) {
 
 static int close_cell(s4_table *t, uint32_t index, uint32_t generation) {
     s4_cell *cell = &t->cells[index];
-    if (!is_open(t, index, generation)) return S4_STALE;
+    if (!s4_cell_is_open(t, index, generation)) return S4_STALE;
     if (s4_get(&cell->open)) return S4_IN_USE;
     s4_word *link = link_to(t, cell);
     if (!s4_get(link)) return S4_DAMAGED; /* an open cell is always in its bucket */

@@ -57,7 +57,8 @@ static int check_slot(const s4_table *t, uint32_t slot, char *problem) {
         const s4_lease *lease = s4_lease_at(t, slot, (uint32_t)i);
         if ((s4_get(&lease->control) & 3) == S4_LEASE_FREE) continue;
         open++;
-        if (lease->n > S4_CELLS_MAX || lease->amount < 0) return broken(problem, "lease", i);
+        if (lease->n > S4_CELLS_MAX || lease->amount < 0 || lease->caller > t->sizes.cells)
+            return broken(problem, "lease", i);
         for (uint32_t c = 0; c < lease->n; c++)
             if (lease->cell[c] >= t->sizes.cells) return broken(problem, "lease", i);
     }

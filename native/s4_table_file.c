@@ -279,7 +279,10 @@ static void adopt_boot(s4_table *t) {
     read_boot_id(boot_id);
     if (memcmp(boot_id, t->root->boot_id, 16) == 0) return;
     int64_t now = s4_now_ns(CLOCK_MONOTONIC);
-    for (uint32_t i = 0; i < t->sizes.cells; i++) s4_put(&t->cells[i].touched_ns, now);
+    for (uint32_t i = 0; i < t->sizes.cells; i++) {
+        s4_put(&t->cells[i].touched_ns, now);
+        s4_put(&t->cells[i].arrival_ns, 0);
+    }
     now = s4_now_ns(CLOCK_BOOTTIME);
     for (uint32_t i = 0; i < t->sizes.values; i++) s4_put(&t->values[i].touched_ns, now);
     s4_put(&t->root->swept_ns, now);

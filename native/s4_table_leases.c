@@ -30,6 +30,17 @@ int s4_table_cell_set(s4_table *t, s4_cell_set *set, const uint32_t *cells,
     return S4_OK;
 }
 
+int s4_table_limit_open(s4_table *t, s4_cell_set *set, uint32_t cell, uint32_t generation,
+                        int64_t most) {
+    if (cell >= t->sizes.cells || most < 1) return S4_INVALID;
+    for (uint32_t i = 0; i < set->n; i++)
+        if (set->cell[i] == cell) return S4_INVALID;
+    set->caller = cell + 1;
+    set->caller_generation = generation;
+    set->open_max = most;
+    return S4_OK;
+}
+
 int64_t *s4_table_answer(s4_table *t) { return t->answer; }
 
 /* Under the lock: whether every cell is there and none is frozen; fills the answer on the way. */
@@ -40,12 +51,16 @@ static int look(s4_table *t, const s4_cell_set *set) {
     if (s4_get(&root->epoch) != set->epoch) return S4_STALE;
     for (uint32_t i = 0; i < set->n; i++) {
         const s4_cell *cell = &t->cells[set->cell[i]];
-        if (s4_get(&cell->control) != ((int64_t)set->generation[i] << 1 | 1)) {
+        if (!s4_cell_is_open(t, set->cell[i], set->generation[i])) {
             t->answer[0] = i;
             return S4_STALE;
         }
         t->answer[2 + i] = s4_get(&cell->used);
         t->answer[2 + S4_CELLS_MAX + i] = s4_get(&cell->stated);
+    }
+    if (set->caller && !s4_cell_is_open(t, set->caller - 1, set->caller_generation)) {
+        t->answer[0] = set->n;
+        return S4_STALE;
     }
     if (s4_get(&root->frozen_all)) return S4_FROZEN;
     if (s4_get(&root->frozen_n) == 0) return S4_OK;
@@ -55,6 +70,15 @@ static int look(s4_table *t, const s4_cell_set *set) {
         return S4_FROZEN;
     }
     return S4_OK;
+}
+
+/* Under the lock: whether the caller has as many leases open as it may; such a refusal counts. */
+static int is_crowded(s4_table *t, const s4_cell_set *set) {
+    if (!set->caller) return 0;
+    s4_cell *caller = &t->cells[set->caller - 1];
+    if (s4_get(&caller->open) < set->open_max) return 0;
+    s4_put(&caller->denials, s4_get(&caller->denials) + 1);
+    return 1;
 }
 
 /* Under the lock: the first cell that the amount does not fit, its denial counted; or -1. */
@@ -89,6 +113,7 @@ static void describe(s4_lease *lease, const s4_cell_set *set, int64_t amount, in
     lease->born_ns = now;
     lease->n = set->n;
     lease->price = price;
+    lease->caller = set->caller;
     memcpy(lease->cell, set->cell, sizeof lease->cell);
     memcpy(lease->generation, set->generation, sizeof lease->generation);
     memcpy(lease->values, set->values, sizeof lease->values);
@@ -114,6 +139,11 @@ static int64_t promise(s4_table *t, const s4_cell_set *set, int64_t amount, cons
         passed |= (int64_t)(used > s4_get(&cell->stated)) << i;
     }
     t->answer[1] = passed;
+    if (set->caller) {
+        s4_cell *caller = &t->cells[set->caller - 1];
+        s4_redo_set(t, &caller->open, s4_get(&caller->open) + 1);
+        s4_put(&caller->touched_ns, now);
+    }
     int64_t generation = ((s4_get(&lease->control) >> 2) + 1) & INT32_MAX;
     s4_redo_set(t, &lease->control, generation << 2 | S4_LEASE_RESERVED);
     s4_redo_set(t, &t->own->open, s4_get(&t->own->open) + 1);
@@ -134,6 +164,7 @@ int64_t s4_table_reserve(s4_table *t, const s4_cell_set *set, int64_t amount,
     int64_t result = s4_lock(t, S4_LOCK_FAST_MS);
     if (result) return result;
     result = look(t, set);
+    if (result == S4_OK && is_crowded(t, set)) result = S4_CROWDED;
     if (result == S4_OK) {
         int64_t denial = find_denial(t, set, amount);
         if (denial >= 0) {
@@ -201,6 +232,10 @@ void s4_resolve(s4_table *t, uint32_t slot, s4_lease *lease, int64_t actual, int
     s4_redo_begin(t);
     for (uint32_t i = 0; i < lease->n; i++)
         resolve_cell(t, &t->cells[lease->cell[i]], lease->amount, actual, is_accrued);
+    if (lease->caller) {
+        s4_word *open = &t->cells[lease->caller - 1].open;
+        s4_redo_set(t, open, s4_get(open) - 1);
+    }
     s4_row *row = s4_row_stage(t, slot, source);
     if (row) fill_row(row, lease, actual);
     s4_put(&lease->next, s4_get(&s->lease_free)); /* scratch until the control word says free */
@@ -259,7 +294,7 @@ int s4_table_correct(s4_table *t, uint32_t index, uint32_t generation, int64_t d
     int code = s4_lock(t, S4_LOCK_SLOW_MS);
     if (code) return code;
     s4_cell *cell = &t->cells[index];
-    if (s4_get(&cell->control) == ((int64_t)generation << 1 | 1))
+    if (s4_cell_is_open(t, index, generation))
         correct_cell(t, cell, index, generation, delta);
     else
         code = S4_STALE;

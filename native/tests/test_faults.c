@@ -17,6 +17,7 @@
 typedef struct {
     s4_table *t;
     uint32_t budget, cell[8], generation[8], spare_cell, spare_generation;
+    s4_rate rates[2]; /* the first one's cell counts the leases of the set's caller, too */
     s4_cell_set set;
     int64_t leases[4];
 } world;
@@ -38,6 +39,15 @@ static void claim_cells(world *w) {
     w->cell[3] = (uint32_t)s4_table_claim(w->t, w->budget, 3, 60, NULL, 0, 1000, 1000,
                                           &w->generation[3]);
     CHECK_EQUAL(S4_OK, s4_table_cell_set(w->t, &w->set, w->cell, w->generation, 8, values));
+    for (uint32_t i = 0; i < 2; i++) {
+        s4_rate *rate = &w->rates[i];
+        rate->cell = (uint32_t)s4_table_claim(w->t, w->budget, 5, i, NULL, 0, S4_NUSD_MAX,
+                                              S4_NUSD_MAX, &rate->generation);
+        rate->interval_ns = 100 + i;
+        rate->burst = 2;
+    }
+    CHECK_EQUAL(S4_OK, s4_table_limit_open(w->t, &w->set, w->rates[0].cell,
+                                           w->rates[0].generation, 100));
 }
 
 /* A process that dies with one lease reserved and one sent. */
@@ -87,6 +97,7 @@ static void take_seat(world *w) {
  * ------------------------------------------------------------------------------ */
 
 static void reserve(world *w) { CHECK(s4_table_reserve(w->t, &w->set, 20, request, 1) >= 0); }
+static void arrive(world *w) { CHECK_EQUAL(0, s4_table_arrive(w->t, w->rates, 2, 1000)); }
 static void settle(world *w) { CHECK_EQUAL(S4_OK, s4_table_settle(w->t, w->leases[1], 9, 0)); }
 static void settle_more(world *w) {
     CHECK_EQUAL(S4_OK, s4_table_settle(w->t, w->leases[1], 500, 1)); /* every word there is */
@@ -137,7 +148,7 @@ static const struct operation {
     {"claim_reused", claim_reused, 2}, {"close", close_one, 1},
     {"set_limit", set_limit, 1},   {"freeze", freeze, 1},
     {"intern", intern, 1},         {"recover", recover, 2},
-    {"sweep", sweep, 3},
+    {"sweep", sweep, 3},           {"arrive", arrive, 1},
 };
 
 /* -- what a table means
@@ -206,6 +217,7 @@ static void bury(world *w) {
         const s4_cell *cell = &w->t->cells[w->cell[i]];
         CHECK_EQUAL(s4_get(&cell->charged), s4_get(&cell->used));
     }
+    CHECK_EQUAL(0, s4_get(&w->t->cells[w->rates[0].cell].open));
 }
 
 /* Runs the operation in a child that dies at the nth passing of a point.  0: it never got there. */

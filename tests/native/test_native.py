@@ -28,7 +28,7 @@ def sanitized(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return compile_table(tmp_path_factory.mktemp("sanitized"), *SANITIZERS)
 
 
-@pytest.mark.parametrize("name", ["test_table", "test_values"])
+@pytest.mark.parametrize("name", ["test_table", "test_values", "test_rates"])
 def test_rules_of_the_table_hold_under_sanitizers(
     name: str, sanitized: list[Path], tmp_path: Path
 ) -> None:
