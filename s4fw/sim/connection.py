@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, cast
 
 import h11
 
-from s4fw.sim.reply import Call, Headers
+from s4fw.sim.form import Headers
+from s4fw.sim.reply import Call
 
 if TYPE_CHECKING:
     from s4fw.sim.simulator import Simulator

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 from s4fw.sim.faults import Faults
+from s4fw.sim.form import Event, Headers, server_error
 from s4fw.sim.gate import Gate
 from s4fw.sim.pacing import Pace, Pacer
-from s4fw.sim.reply import Event, Headers, Reply, error_body
+from s4fw.sim.reply import Reply
 
-_LINE_END = {"crlf": b"\r\n", "cr": b"\r"}
 _ENDLESS_PAUSE_S = 0.001
 _GARBAGE = bytes(range(256)) * 2
 _SECOND_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nunfair"
@@ -69,7 +69,7 @@ class Delivery:
         headers = reply.headers + _fault_headers(reply.faults)
         if reply.events is None:
             return await self._send_body(wire, reply, headers, pacer)
-        await wire.send_head(reply.status, [("content-type", "text/event-stream"), *headers])
+        await wire.send_head(reply.status, [("content-type", reply.form.stream_type), *headers])
         ended = await self._send_events(wire, reply, reply.events, pacer)
         return ended or await _end(wire, reply.faults)
 
@@ -100,7 +100,7 @@ class Delivery:
             charge.complete()
             await pacer.wait_tokens(charge.usage.output)
         if "error_event" in faults:
-            body = _server_error()
+            body = reply.form.refusal(server_error(), "")[1]
         if "gzip" in faults:
             body = gzip.compress(body, 1)
             headers = [("content-encoding", "gzip"), *headers]
@@ -122,22 +122,23 @@ class Delivery:
         ends_at = faults.number(mode) if mode else None
         for sent, event in enumerate(events):
             if sent == ends_at:
-                return await _end_stream(wire, mode, faults)
+                return await _end_stream(wire, mode, reply, sent)
             await pacer.wait_tokens(event.tokens)
             if charge is not None:
                 charge.generated += event.tokens
             if "endless" in faults:
                 await asyncio.sleep(_ENDLESS_PAUSE_S)
-            await _send_pieces(wire, _framed(event.data, faults), faults)
+            await _send_pieces(wire, reply.form.framed(event, faults), faults)
         return ""
 
 
-async def _end_stream(wire: Wire, mode: str, faults: Faults) -> str:
+async def _end_stream(wire: Wire, mode: str, reply: Reply, sent: int) -> str:
     if mode in _BREAKS:
         await _BREAKS[mode](wire)
         return mode
     if mode == "error_event":
-        await _send_pieces(wire, _framed(_server_error(), faults), faults)
+        failure = reply.form.failure(sent)
+        await _send_pieces(wire, reply.form.framed(failure, reply.faults), reply.faults)
     await wire.send_end()
     return mode
 
@@ -162,13 +163,6 @@ async def _send_pieces(wire: Wire, data: bytes, faults: Faults) -> None:
         await asyncio.sleep((pause_ms or 0) / 1000)
 
 
-def _framed(data: bytes, faults: Faults) -> bytes:
-    """Frame an event: `data: ...` and an empty line."""
-    end = next((_LINE_END[mode] for mode in _LINE_END if mode in faults), b"\n")
-    comment = b": still here" + end + end if "comments" in faults else b""
-    return comment + b"data: " + data + end + end
-
-
 def _fault_headers(faults: Faults) -> Headers:
     headers = []
     if "header_bomb" in faults:
@@ -176,11 +170,6 @@ def _fault_headers(faults: Faults) -> Headers:
     for index in range(faults.number("header_flood") or 0):
         headers.append((f"x-flood-{index}", "a"))
     return headers
-
-
-def _server_error() -> bytes:
-    message = "The server had an error while processing your request."
-    return error_body(message, "server_error", None)
 
 
 async def _hang(wire: Wire) -> None:

@@ -27,6 +27,7 @@ MODES: dict[str, tuple[str, str]] = {
     "full": ("", "generates as many tokens as the request allows"),
     "overrun": ("2", "generates and bills this many times as many tokens as the request allows"),
     "dearer_model": ("", "answers with, and bills, a dearer model (or the one named)"),
+    "tier": ("priority", "runs and bills in this service tier, whatever was asked for"),
     "no_usage": ("", "never reports usage"),
     "huge_usage": ("1000000000000000", "reports this many completion tokens"),
     "negative_usage": ("", "reports negative tokens"),
@@ -38,7 +39,7 @@ MODES: dict[str, tuple[str, str]] = {
     # how it is delivered
     "cut": ("2", "closes the connection after this many events, or in the middle of the body"),
     "reset_stream": ("2", "resets the connection after this many events"),
-    "end_early": ("2", "ends the body properly after this many events, without [DONE]"),
+    "end_early": ("2", "ends the body properly after this many events, without the last one"),
     "hang_stream": ("2", "falls silent after this many events"),
     "error_event": ("2", "reports an error after this many events and ends the stream"),
     "drip": ("1", "sends the body byte by byte, this many milliseconds apart"),

@@ -20,15 +20,20 @@ ROWS_MAX = 100_000  # the sums go on for ever; the rows of a long load run do no
 
 @dataclass(slots=True)
 class Charge:
-    """One exchange that will be billed: `usage` as if complete, `generated` output so far."""
+    """One exchange that will be billed: `usage` as if complete, `generated` output so far.
 
+    `extras` are further runs of a model within the exchange, with the prices of that model.
+    """
+
+    shape: str
+    provider: str
     call_id: str
     model: str
     served_model: str
     price: PriceRow
-    tier: str
     is_stream: bool
     usage: Usage
+    extras: tuple[tuple[PriceRow, Usage], ...] = ()
     generated: int = 0
 
     def complete(self) -> None:
@@ -49,27 +54,11 @@ class Ledger:
         """Charge for what was generated."""
         made = charge.generated
         usage = replace(charge.usage, output=made, reasoning=min(charge.usage.reasoning, made))
-        cost = cost_nusd(charge.price, usage, charge.tier)
+        cost = cost_nusd(charge.price, usage, usage.tier)
+        cost += sum(cost_nusd(price, extra, extra.tier) for price, extra in charge.extras)
         self.total_nusd += cost
         self.billed += 1
-        self.rows.append(
-            {
-                "id": charge.call_id,
-                "at": time.time_ns(),
-                "model": charge.model,
-                "served_model": charge.served_model,
-                "tier": charge.tier,
-                "stream": charge.is_stream,
-                "uncached_input": usage.uncached_input,
-                "cache_read": usage.cache_read,
-                "cache_write": usage.cache_write_30m,
-                "output": usage.output,
-                "reasoning": usage.reasoning,
-                "cost_nusd": cost,
-                "outcome": outcome,
-                "billed": True,
-            }
-        )
+        self.rows.append(_row(charge, usage) | {"cost_nusd": cost, "outcome": outcome})
 
     def record_unbilled(self, call_id: str, outcome: str) -> None:
         """Note an exchange of a paid endpoint that cost nothing."""
@@ -85,3 +74,28 @@ class Ledger:
             "unbilled": self.unbilled,
             "rows": list(self.rows),
         }
+
+
+def _row(charge: Charge, usage: Usage) -> dict[str, Any]:
+    return {
+        "id": charge.call_id,
+        "at": time.time_ns(),
+        "shape": charge.shape,
+        "provider": charge.provider,
+        "model": charge.model,
+        "served_model": charge.served_model,
+        "tier": usage.tier,
+        "speed": usage.speed,
+        "geo": usage.geo,
+        "stream": charge.is_stream,
+        "uncached_input": usage.uncached_input,
+        "cache_read": usage.cache_read,
+        "cache_write": usage.cache_write_30m,
+        "cache_write_5m": usage.cache_write_5m,
+        "cache_write_1h": usage.cache_write_1h,
+        "cache_write_12h": usage.cache_write_12h,
+        "output": usage.output,
+        "reasoning": usage.reasoning,
+        "web_searches": usage.web_searches,
+        "billed": True,
+    }

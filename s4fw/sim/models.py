@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from s4fw import units
 from s4fw.pricing import PriceRow, RateCard
-from s4fw.sim.faults import MODES
+from s4fw.sim.faults import MODES, Faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,15 @@ SNAPSHOTS = {
     "o3": "o3-2025-04-16",
     "o3-mini": "o3-mini-2025-01-31",
     "o4-mini": "o4-mini-2025-04-16",
+    "claude-opus-4-5": "claude-opus-4-5-20251101",
+    "claude-sonnet-4-5": "claude-sonnet-4-5-20250929",
+    "claude-haiku-4-5": "claude-haiku-4-5-20251001",
+}
+
+_DEARER = {
+    "openai": "gpt-4-0613",
+    "anthropic": "claude-opus-4-5-20251101",
+    "bedrock": "anthropic.claude-opus-4-5-20251101-v1:0",
 }
 
 _REASONING = ("mock-reasoning", "o1", "o3", "o4", "gpt-5", "gpt-6")
@@ -89,25 +98,30 @@ class Catalogue:
         self.prices = MOCK_PRICES | (prices or {})
         self.rates = RateCard.load(self.prices)
 
-    def row(self, model: str) -> PriceRow | None:
+    def row(self, model: str, provider: str = "openai") -> PriceRow | None:
         """The prices of a model; any mock name that is not listed costs what mock-small does."""
-        row = self.rates.row(model)
+        row = self.rates.row(model, provider)
         if row is None and model.startswith("mock-"):
-            row = self.rates.row("mock-small")
+            row = self.rates.row("mock-small", provider)
         return row
 
-    def served(self, model: str) -> str:
-        """What answers call the model: the dated snapshot of an alias."""
-        dated = SNAPSHOTS.get(model, model)
-        return dated if self.row(dated) is not None else model
+    def serving(
+        self, model: str, price: PriceRow, provider: str, faults: Faults
+    ) -> tuple[str, PriceRow]:
+        """What really runs when a model is asked for, and its prices: the dated snapshot of an
+        alias, or a dearer model where a fault wants it."""
+        if "dearer_model" not in faults:
+            dated = SNAPSHOTS.get(model, model)
+            return dated if self.row(dated, provider) is not None else model, price
+        dearer = faults["dearer_model"]
+        if not dearer:
+            dearer = "mock-large" if model.startswith("mock-") else _DEARER[provider]
+        return dearer, self.row(dearer, provider) or price
 
-    def dearer(self, model: str) -> str:
-        """A model that costs more than the given one."""
-        return "mock-large" if model.startswith("mock-") else "gpt-4-0613"
-
-    def ids(self) -> list[str]:
+    def ids(self, provider: str = "openai") -> list[str]:
         """The models listed to callers; more are accepted than are listed."""
-        real = [m for pair in SNAPSHOTS.items() for m in pair if self.rates.row(m) is not None]
+        names = [name for pair in SNAPSHOTS.items() for name in pair]
+        real = [name for name in names if self.rates.row(name, provider) is not None]
         return sorted({*self.prices, *real})
 
 

@@ -1,43 +1,77 @@
-"""How many tokens a chat prompt has, and how many of them the provider still had in its cache.
+"""How many tokens a prompt has, and how many of them the provider still had in its cache.
 
-The count is the honest estimate of OpenAI's framing: the texts, 3 tokens for each message and 3 to
-prime the reply, tools by name, description and schema.  The counter remembers every message, so a
-transcript that is sent again costs only its new ones.
+Each API cuts a prompt into pieces in the order in which the model sees them and says how a piece
+is measured (`Reading`).  The counter remembers every piece, so a transcript that is sent again
+costs only what is new.  There are two kinds of cache:
 
-The cache works on whole messages: a prefix of a prompt that was sent before, with the same model
-and tools, is found again when it has at least 1,024 tokens, in steps of 128.
-Source: OpenAI, "Prompt caching", 2026-11.
+- implicit (OpenAI): a prefix of whole pieces that was sent before to the same model is found
+  again, in steps of 128 tokens.  Source: OpenAI, "Prompt caching", 2026-11.
+- by marks (Anthropic, Bedrock): a prefix is kept where a piece is marked, for 5 minutes or an hour;
+  what the request marks and was not found is written.  Nothing is forgotten by time.
+
+Both want at least 1,024 tokens, unless the control API says otherwise.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
 import orjson
 
-from s4fw.core.request import Run
+from s4fw.core.request import Measure, Run
 from s4fw.tokens import TokenCounter
 
 PREFIXES_MAX = 65_536
 CACHED_TOKENS_MIN = 1_024
 CACHED_TOKENS_STEP = 128
 
-# Tokens of an image whose size is not looked at: gpt-4o's for 1024 x 1024, and for detail "low".
-_IMAGE_TOKENS = 765
-_IMAGE_TOKENS_LOW = 85
-
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Tokens of a prompt: `cached` of them were found in the cache, `written` went into it."""
+    """Tokens of a prompt: `cached` of them were found in the cache, `written` went into it (for
+    as short as the provider keeps things), and `written_1h` for an hour."""
 
     tokens: int
     cached: int
     written: int
+    written_1h: int = 0
+
+    @property
+    def uncached(self) -> int:
+        """Tokens that are billed as plain input."""
+        return self.tokens - self.cached - self.written - self.written_1h
+
+    def with_cached(self, cached: int | None) -> Counted:
+        """The same prompt with as many tokens in the cache as an order says."""
+        if cached is None:
+            return self
+        cached = min(cached, self.tokens)
+        written_1h = min(self.written_1h, self.tokens - cached)
+        written = min(self.written, self.tokens - cached - written_1h)
+        return replace(self, cached=cached, written=written, written_1h=written_1h)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One JSON value of a prompt; `keep` marks the prefix that ends here: "5m", "1h" or ""."""
+
+    kind: str
+    value: Any
+    keep: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How the prompts of one API are counted: `measure` gets {kind: value} of a piece."""
+
+    name: bytes
+    base: int
+    measure: Measure
+    is_marked: bool = False
 
 
 class Prompts:
@@ -46,39 +80,69 @@ class Prompts:
     def __init__(self, counter: TokenCounter) -> None:
         self._counter = counter
         self._prefixes: OrderedDict[bytes, None] = OrderedDict()
+        self.is_caching = True
+        self.cached_tokens_min = CACHED_TOKENS_MIN
 
-    def count(self, model: str, body: dict[str, Any]) -> Counted:
-        """Count the prompt of a chat request and remember its prefixes."""
-        encoding = self._counter.encoding_for(model) or "o200k_base"
-        chain = blake2b(model.encode(), digest_size=16)
-        tokens, cached = 3, 0
-        hit = True
-        for part in _parts(body):
-            raw = orjson.dumps(part)
-            tokens += self._part_tokens(encoding, raw)
+    def count(self, model: str, reading: Reading, pieces: Iterable[Piece]) -> Counted:
+        """Count a prompt and remember its prefixes."""
+        encoding = self._encoding(model)
+        chain = blake2b(reading.name + model.encode(), digest_size=16)
+        tokens = reading.base
+        ends: list[tuple[int, bytes, str]] = []
+        for piece in pieces:
+            raw = orjson.dumps({piece.kind: piece.value})
+            tokens += self._tokens(encoding, reading.name, raw, reading.measure)
             chain.update(raw)
-            digest = chain.digest()
-            hit = hit and digest in self._prefixes
-            if hit:
-                cached = tokens - 3
-            self._remember(digest)
-        cached = _cacheable(cached)
-        return Counted(tokens, cached, max(0, _cacheable(tokens) - cached))
+            ends.append((tokens, chain.digest(), piece.keep))
+        if not self.is_caching:
+            return Counted(tokens, 0, 0)
+        if reading.is_marked:
+            return self._marked(tokens, ends)
+        return self._implicit(tokens, reading.base, ends)
 
     def forget(self) -> None:
-        """Empty the prompt cache."""
+        """Empty the prompt cache and let it work as it did at first."""
         self._prefixes.clear()
+        self.is_caching = True
+        self.cached_tokens_min = CACHED_TOKENS_MIN
 
     def text_tokens(self, model: str, text: str) -> int:
         """Count one text as the model would."""
-        encoding = self._counter.encoding_for(model) or "o200k_base"
-        return self._part_tokens(encoding, orjson.dumps(text))
+        raw = orjson.dumps(text)
+        return self._tokens(self._encoding(model), b"text", raw, lambda value: ([value], 0))
 
-    def _part_tokens(self, encoding: str, raw: bytes) -> int:
+    def _encoding(self, model: str) -> str:
+        return self._counter.encoding_for(model) or "o200k_base"
+
+    def _tokens(self, encoding: str, name: bytes, raw: bytes, measure: Measure) -> int:
         digest = blake2b(raw, digest_size=16).digest()
-        run = Run(b"sim", [(0, len(raw))], [digest], _measure)
+        run = Run(b"sim" + name, [(0, len(raw))], [digest], measure)
         tokens, at = self._counter.seek(encoding, run)
         return tokens if at else self._counter.count(encoding, raw, run, 0, 0)
+
+    def _implicit(self, tokens: int, base: int, ends: list[tuple[int, bytes, str]]) -> Counted:
+        cached, is_known = 0, True
+        for end, digest, _ in ends:
+            is_known = is_known and digest in self._prefixes
+            if is_known:
+                cached = end - base
+            self._remember(digest)
+        cached = self._cacheable(cached)
+        return Counted(tokens, cached, max(0, self._cacheable(tokens) - cached))
+
+    def _marked(self, tokens: int, ends: list[tuple[int, bytes, str]]) -> Counted:
+        marks = [end for end in ends if end[2] and end[0] >= self.cached_tokens_min]
+        if not marks:
+            return Counted(tokens, 0, 0)
+        last = marks[-1][0]
+        found = [end for end, digest, _ in ends if end <= last and digest in self._prefixes]
+        at = cached = max(found, default=0)
+        written = {"5m": 0, "1h": 0}
+        for end, digest, keep in marks:
+            written[keep] += max(0, end - at)
+            at = max(at, end)
+            self._remember(digest)
+        return Counted(tokens, cached, written["5m"], written["1h"])
 
     def _remember(self, digest: bytes) -> None:
         self._prefixes[digest] = None
@@ -86,66 +150,10 @@ class Prompts:
         if len(self._prefixes) > PREFIXES_MAX:
             self._prefixes.popitem(last=False)
 
-
-def _cacheable(tokens: int) -> int:
-    return tokens - tokens % CACHED_TOKENS_STEP if tokens >= CACHED_TOKENS_MIN else 0
-
-
-def _parts(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the parts of a prompt in the order the model sees them, each wrapped with its kind."""
-    for tool in body.get("tools") or ():
-        yield {"tool": tool}
-    if isinstance(form := body.get("response_format"), dict) and "json_schema" in form:
-        yield {"schema": form["json_schema"]}
-    for message in body["messages"]:
-        yield {"message": message}
+    def _cacheable(self, tokens: int) -> int:
+        return tokens - tokens % CACHED_TOKENS_STEP if tokens >= self.cached_tokens_min else 0
 
 
-def _measure(part: Any) -> tuple[list[str], int]:
-    """Give the texts of a part, and the tokens that are no text."""
-    if isinstance(part, str):
-        return [part], 0
-    if "message" in part:
-        return _measure_message(part["message"])
-    if "schema" in part:
-        return [_minified(part["schema"])], 0
-    tool = part["tool"]
-    function = tool.get("function") if isinstance(tool, dict) else None
-    if not isinstance(function, dict):
-        return [_minified(tool)], 0
-    texts = [str(function.get("name", "")), str(function.get("description", ""))]
-    return [*texts, _minified(function.get("parameters", {}))], 4
-
-
-def _measure_message(message: dict[str, Any]) -> tuple[list[str], int]:
-    texts, extra = [str(message.get("role", ""))], 3
-    if "name" in message:
-        texts.append(str(message["name"]))
-        extra += 1
-    content = message.get("content")
-    if isinstance(content, str):
-        texts.append(content)
-    elif isinstance(content, list):
-        for item in content:
-            text, tokens = _measure_item(item)
-            texts.append(text)
-            extra += tokens
-    for call in message.get("tool_calls") or ():
-        function = call.get("function", {})
-        texts += [str(function.get("name", "")), str(function.get("arguments", ""))]
-        extra += 4
-    return texts, extra
-
-
-def _measure_item(item: dict[str, Any]) -> tuple[str, int]:
-    kind = item.get("type")
-    if kind == "image_url":
-        image = item.get("image_url")
-        is_low = isinstance(image, dict) and image.get("detail") == "low"
-        return "", _IMAGE_TOKENS_LOW if is_low else _IMAGE_TOKENS
-    text = item.get("text", item.get("refusal", ""))
-    return text if isinstance(text, str) else "", 0
-
-
-def _minified(value: Any) -> str:
+def minified(value: Any) -> str:
+    """A value as the shortest JSON: what is counted of a schema."""
     return orjson.dumps(value).decode()

@@ -5,26 +5,42 @@ from __future__ import annotations
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 
-from s4fw.sim.chat import Chat
 from s4fw.sim.control import Control
 from s4fw.sim.delivery import Delivery, Wire
+from s4fw.sim.engine import Engine
 from s4fw.sim.faults import Faults
+from s4fw.sim.form import Form, ProviderError, error_of_status
+from s4fw.sim.generator import Generator
 from s4fw.sim.ledger import Ledger
 from s4fw.sim.models import Catalogue, MockPrice
+from s4fw.sim.openai import OpenAI
 from s4fw.sim.pacing import FAST, Pace
 from s4fw.sim.prompt import Prompts
 from s4fw.sim.recorder import Recorder
-from s4fw.sim.reply import Call, ProviderError, Reply, error_body, error_of_status
+from s4fw.sim.reply import Call, Reply
 from s4fw.tokens import TokenCounter
 
 log = logging.getLogger(__name__)
 
-_CHAT = "/v1/chat/completions"
-_MODELS = "/v1/models"
+
+class Api(Protocol):
+    """The calls of one provider's shape; paths are without the prefix that chose it."""
+
+    def form(self, path: str) -> Form:
+        """How errors are written."""
+
+    def is_paid(self, method: str, path: str) -> bool:
+        """Whether calls of this path are in the ledger."""
+
+    def check_key(self, call: Call, key: str) -> None:
+        """Raises ProviderError for a call without this key."""
+
+    def answer(self, call: Call, path: str, faults: Faults) -> Reply:
+        """Answer one call.  Raises ProviderError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +62,9 @@ class Simulator:
         self.options = options
         self.catalogue = Catalogue(options.prices)
         self.prompts = Prompts(counter or TokenCounter())
-        self.chat = Chat(
-            self.catalogue,
-            self.prompts,
-            seed=options.seed,
-            output_tokens=options.output_tokens,
-        )
+        generator = Generator(self.prompts, seed=options.seed, output_tokens=options.output_tokens)
+        engine = Engine(self.catalogue, self.prompts, generator)
+        self._openai = OpenAI(engine)
         self.delivery = Delivery(options.pace)
         self.ledger = Ledger()
         self.recorder = Recorder()
@@ -76,7 +89,8 @@ class Simulator:
 
     async def _serve(self, wire: Wire, call: Call) -> None:
         ledger = self.ledger  # a reset in the middle gives the next test a new one
-        reply = self._reply(call)
+        api, path = self._api(call)
+        reply = self._reply(call, api, path)
         outcome = "gone"
         try:
             outcome = await self.delivery.deliver(wire, reply)
@@ -86,42 +100,36 @@ class Simulator:
                 reply.charge.complete()
             raise
         finally:
-            _account(ledger, call, reply, outcome)
+            if reply.charge is not None and outcome != "raw":
+                ledger.bill(reply.charge, outcome)
+            elif api.is_paid(call.method, path):
+                ledger.record_unbilled(call.id, outcome if outcome == "raw" else "refused")
 
-    def _reply(self, call: Call) -> Reply:
+    def _api(self, call: Call) -> tuple[Api, str]:
+        """Which API a call is for, and its path there."""
+        return self._openai, call.path
+
+    def _reply(self, call: Call, api: Api, path: str) -> Reply:
         """Decide the whole answer; a provider's refusal is one too."""
         faults = Faults()
         try:
             faults = self._faults_of(call)
-            self._check_key(call)
-            reply = self._route(call, faults)
+            if self.options.key is not None:
+                api.check_key(call, self.options.key)
+            reply = api.answer(call, path, faults)
             if "status" in reply.faults:
                 code, _, retry_after_s = reply.faults["status"].partition("-")
                 raise error_of_status(int(code), retry_after_s or "1")
         except ProviderError as refusal:
-            headers = [("x-request-id", call.id), *refusal.headers]
-            return Reply(refusal.status, headers, refusal.body, faults=faults)
+            headers, body = api.form(path).refusal(refusal, call.id)
+            return Reply(api.form(path), refusal.status, headers, body, faults=faults)
         except Exception:
             # Our own fault, or a body so wrong that nobody thought of it: loud, but an answer.
             log.exception("no answer for call %s", call.id)
-            body = error_body("The simulator failed.", "server_error", "simulator_fault")
-            return Reply(500, [("x-request-id", call.id)], body)
+            fault = ProviderError(500, "The simulator failed.", code="simulator_fault")
+            headers, body = api.form(path).refusal(fault, call.id)
+            return Reply(api.form(path), 500, headers, body)
         return reply
-
-    def _route(self, call: Call, faults: Faults) -> Reply:
-        headers = [("x-request-id", call.id)]
-        if call.path == _CHAT and call.method == "POST":
-            return self.chat.answer(call, faults)
-        if call.path == _MODELS and call.method == "GET":
-            listed = {"object": "list", "data": [_model_body(m) for m in self.catalogue.ids()]}
-            return Reply(200, headers, orjson.dumps(listed), faults=faults)
-        if call.path.startswith(_MODELS + "/") and call.method == "GET":
-            model = call.path.removeprefix(_MODELS + "/")
-            if self.catalogue.row(model) is None:
-                message = "The model does not exist or you do not have access to it."
-                raise ProviderError(404, message, code="model_not_found")
-            return Reply(200, headers, orjson.dumps(_model_body(model)), faults=faults)
-        raise ProviderError(404, "Invalid URL", code="unknown_url")
 
     def _faults_of(self, call: Call) -> Faults:
         """The faults a header or the control API ask for; those of a model come later."""
@@ -136,13 +144,6 @@ class Simulator:
         self.faults_left -= 1
         return self.faults
 
-    def _check_key(self, call: Call) -> None:
-        if self.options.key is None:
-            return
-        if call.headers.get("authorization") != f"Bearer {self.options.key}":
-            message = "Incorrect API key provided."
-            raise ProviderError(401, message, code="invalid_api_key")
-
     def reset(self) -> None:
         """Forget every call, charge, fault and cached prompt, and let go what is held."""
         self.delivery.gate.release()
@@ -153,20 +154,9 @@ class Simulator:
         self.faults, self.faults_left = Faults(), 0
 
 
-def _account(ledger: Ledger, call: Call, reply: Reply, outcome: str) -> None:
-    if reply.charge is not None and outcome != "raw":
-        ledger.bill(reply.charge, outcome)
-    elif call.path == _CHAT:
-        ledger.record_unbilled(call.id, outcome if outcome == "raw" else "refused")
-
-
 async def _send_document(wire: Wire, status: int, document: Any) -> None:
     body = orjson.dumps(document)
     length = ("content-length", str(len(body)))
     await wire.send_head(status, [("content-type", "application/json"), length])
     await wire.send_data(body)
     await wire.send_end()
-
-
-def _model_body(model: str) -> dict[str, Any]:
-    return {"id": model, "object": "model", "created": 1_700_000_000, "owned_by": "simulated"}

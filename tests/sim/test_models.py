@@ -2,6 +2,7 @@
 
 import pytest
 
+from s4fw.sim.faults import Faults
 from s4fw.sim.models import MOCK_PRICES, SNAPSHOTS, Catalogue, parse_price, price_overrides
 
 
@@ -21,9 +22,13 @@ def test_price_overrides_are_the_prices_as_configuration() -> None:
 def test_served_names_are_priced(catalogue: Catalogue) -> None:
     """An answer never names a model that has no price."""
     for model, dated in SNAPSHOTS.items():
-        assert catalogue.row(model) is not None
-        assert dated == catalogue.served(model)
-    assert catalogue.served("mock-small") == "mock-small"
+        provider = "anthropic" if model.startswith("claude") else "openai"
+        row = catalogue.row(model, provider)
+        assert row is not None
+        assert catalogue.serving(model, row, provider, Faults()) == (dated, row)
+    row = catalogue.row("mock-small")
+    assert row is not None
+    assert catalogue.serving("mock-small", row, "openai", Faults()) == ("mock-small", row)
 
 
 def test_row_of_an_unlisted_mock_is_that_of_mock_small(catalogue: Catalogue) -> None:

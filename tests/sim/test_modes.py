@@ -172,6 +172,16 @@ def test_dearer_model_answers_and_bills_another_model(simulator: Simulator) -> N
     assert row["cost_nusd"] == tokens_in * 10_000 + 64 * 20_000
 
 
+def test_tier_is_what_really_ran(simulator: Simulator) -> None:
+    """Asked for the cheap tier, served and billed in the dear one."""
+    answer = _post(simulator, "tier:priority", model="gpt-4o", service_tier="flex").json()
+    plain = _post(simulator, "", model="gpt-4o").json()
+    dear, cheap = simulator.wait_billed(2)["rows"]
+    assert (answer["service_tier"], dear["tier"]) == ("priority", "priority")
+    assert (plain["service_tier"], cheap["tier"]) == ("default", "default")
+    assert dear["cost_nusd"] > cheap["cost_nusd"]
+
+
 def test_no_usage_reports_none(simulator: Simulator) -> None:
     """Neither whole nor streamed."""
     assert "usage" not in _post(simulator, "no_usage").json()

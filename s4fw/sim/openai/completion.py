@@ -8,36 +8,16 @@ choices brings the usage before `[DONE]`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from s4fw.core.usage import Usage
+from s4fw.sim.choice import Choice, ToolCall
 from s4fw.sim.faults import Faults
-from s4fw.sim.reply import Event
-
-_SPLIT = 4  # fragments of a tool call's arguments in a stream
-
-
-@dataclass(slots=True)
-class ToolCall:
-    """One call of a function, in the model's words."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(slots=True)
-class Choice:
-    """One answer: words or a tool call; `tokens` counts what is billed for it, reasoning too."""
-
-    index: int
-    tokens: int
-    finish_reason: str
-    words: list[str] = field(default_factory=list)
-    tool_call: ToolCall | None = None
+from s4fw.sim.form import Event
+from s4fw.sim.lies import ballast, lie
 
 
 @dataclass(slots=True)
@@ -68,7 +48,7 @@ class Completion:
         if choice.tool_call is not None:
             message["tool_calls"] = [_tool_body(choice.tool_call)]
         else:
-            message["content"] = "".join(choice.words) + self._ballast()
+            message["content"] = "".join(choice.words) + ballast(self.faults)
         return {
             "index": choice.index,
             "message": message | {"annotations": []},
@@ -108,7 +88,7 @@ class Completion:
         if choice.tool_call is not None:
             deltas = list(_tool_deltas(choice.tool_call))
         else:
-            words = choice.words[:-1] + [w + self._ballast() for w in choice.words[-1:]]
+            words = choice.words[:-1] + [w + ballast(self.faults) for w in choice.words[-1:]]
             opening = {"role": "assistant", "content": "", "refusal": None}
             deltas = [opening, *({"content": word} for word in words)]
         visible = len(choice.words)
@@ -147,29 +127,17 @@ class Completion:
             "system_fingerprint": "fp_simulated",
         }
 
-    def _ballast(self) -> str:
-        """Text that nobody generated or bills, to make an answer big."""
-        return "x" * ((self.faults.number("big") or 0) << 20)
-
     def _reported(self) -> dict[str, Any]:
         """The usage as reported to the caller; faults lie here and only here."""
-        usage = usage_body(self.usage)
-        if "huge_usage" in self.faults:
-            usage["completion_tokens"] = self.faults.number("huge_usage")
-        if "negative_usage" in self.faults:
-            usage["prompt_tokens"] *= -1
-            usage["completion_tokens"] *= -1
-        if "string_usage" in self.faults:
-            usage["prompt_tokens"] = str(usage["prompt_tokens"])
-            usage["completion_tokens"] = str(usage["completion_tokens"])
-        return usage
+        return lie(usage_body(self.usage), self.faults, "prompt_tokens", "completion_tokens")
 
 
 def usage_body(usage: Usage) -> dict[str, Any]:
     """Write disjoint buckets the way OpenAI does: cached tokens inside the prompt's."""
     details = {"cached_tokens": usage.cache_read, "audio_tokens": 0}
-    if usage.cache_write_30m:
-        details["cache_write_tokens"] = usage.cache_write_30m
+    written = usage.cache_write_30m + usage.cache_write_12h
+    if written:
+        details["cache_write_tokens"] = written
     return {
         "prompt_tokens": usage.input,
         "completion_tokens": usage.output,
@@ -192,7 +160,5 @@ def _tool_body(call: ToolCall) -> dict[str, Any]:
 def _tool_deltas(call: ToolCall) -> Iterator[dict[str, Any]]:
     opening = _tool_body(ToolCall(call.id, call.name, "")) | {"index": 0}
     yield {"role": "assistant", "content": None, "refusal": None, "tool_calls": [opening]}
-    size = max(1, -(-len(call.arguments) // _SPLIT))
-    for at in range(0, len(call.arguments), size):
-        fragment = {"index": 0, "function": {"arguments": call.arguments[at : at + size]}}
-        yield {"tool_calls": [fragment]}
+    for fragment in call.fragments():
+        yield {"tool_calls": [{"index": 0, "function": {"arguments": fragment}}]}

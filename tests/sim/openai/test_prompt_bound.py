@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from s4fw.core.request import Request
 from s4fw.dialects.openai import chat
+from s4fw.sim.openai.prompt import CHAT, pieces
 from s4fw.sim.prompt import Prompts
 from s4fw.tokens import TokenCounter
 
@@ -87,4 +88,4 @@ def test_count_is_within_what_the_firewall_reserves(
     bound = request.tokens_extra + sum(
         counter.count(encoding, request.body, run, 0, 0) for run in request.runs
     )
-    assert Prompts(counter).count(request.model, body).tokens <= bound
+    assert Prompts(counter).count(request.model, CHAT, pieces(body)).tokens <= bound
