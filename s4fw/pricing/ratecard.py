@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from s4fw.pricing.bedrock import BedrockRows
 from s4fw.pricing.row import DEFAULT, PriceRow, Published, published
 from s4fw.units import scaled_decimal
 
@@ -42,7 +43,7 @@ class PriceOverride(Protocol):
 class RateCard:
     """Every row, immutable; `version` names the rates it was made of (data and overrides)."""
 
-    __slots__ = ("_of_upstreams", "_own", "_shipped", "version")
+    __slots__ = ("_bedrock", "_of_upstreams", "_own", "_regions", "_shipped", "version")
 
     def __init__(
         self,
@@ -50,9 +51,12 @@ class RateCard:
         shipped: Mapping[str, PriceRow],
         own: Mapping[str, PriceRow],
         of_upstreams: Mapping[str, Mapping[str, PriceRow]],
+        regions: Mapping[str, str] | None = None,
     ) -> None:
         self.version = version
         self._shipped = shipped
+        self._bedrock = BedrockRows(shipped)
+        self._regions = regions or {}
         self._own = own
         self._of_upstreams = of_upstreams
 
@@ -65,9 +69,11 @@ class RateCard:
         overrides: Mapping[str, PriceOverride] | None = None,
         data: Path = DATA,
         of_upstreams: Mapping[str, Mapping[str, PriceOverride]] | None = None,
+        regions: Mapping[str, str] | None = None,
     ) -> RateCard:
         """Read the shipped rates and put the overrides before them (about 20 ms); what an upstream
-        has of its own, by its name, stands before both.
+        has of its own, by its name, stands before both.  `regions` says where an upstream runs,
+        by its name: some models of Bedrock have prices by region.
 
         Raises ValueError for data that cannot be priced exactly, such as a rate with more than six
         decimals, and OSError where there is none.
@@ -80,7 +86,9 @@ class RateCard:
         for name in sorted(theirs):
             rows = theirs[name]
             digest.update(repr((name, [(m, rows[m].rates()) for m in sorted(rows)])).encode())
-        return cls(digest.hexdigest()[:12], _shipped_rows(content), own, theirs)
+        if regions:
+            digest.update(repr(sorted(regions.items())).encode())
+        return cls(digest.hexdigest()[:12], _shipped_rows(content), own, theirs, regions)
 
     def row(self, model: str, provider: str = "openai", upstream: str = "") -> PriceRow | None:
         """The rates of a model by its exact id; None where it is unknown.
@@ -91,7 +99,10 @@ class RateCard:
         row = self._of_upstream(model, upstream)
         if row is not None:
             return row
-        row = self._own.get(model) or self._shipped.get(model)
+        row = self._own.get(model)
+        if row is None and provider == "bedrock":
+            return self._bedrock.row(model, self._regions.get(upstream))
+        row = row or self._shipped.get(model)
         if row is None and model.startswith("ft:"):
             base = ":".join(model.split(":", 2)[:2])
             row = self._own.get(base) or self._shipped.get(base)

@@ -35,8 +35,9 @@ def card() -> RateCard:
 def test_every_shipped_row_has_its_published_rates(card: RateCard) -> None:
     """Because a column that is not read would be a price that is not billed."""
     entries = json.loads(DATA.read_bytes())["models"]
+    rows = {row.model: row for row in card.rows()}
     for model, entry in entries.items():
-        row = card.row(model, entry["provider"])
+        row = rows.get(model)
         if entry["mode"] == "moderation":
             assert row is None
             continue
