@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from s4fw.ledger._table import ffi, lib
+from s4fw.ledger.published import PublishedWords
 from s4fw.ledger.records import (
     CellInfo,
     Mismatch,
@@ -34,11 +35,11 @@ from s4fw.ledger.records import (
     TableFull,
     is_on_tmpfs,
 )
-from s4fw.ledger.slots import SlotCalls
 
 __all__ = [
     "ALREADY",
     "BUSY",
+    "CROWDED",
     "DENIED",
     "FROZEN",
     "FULL",
@@ -70,6 +71,7 @@ FROZEN: int = lib.S4_FROZEN  # spending is frozen: answer[0] is the cell's place
 FULL: int = lib.S4_FULL  # no lease is free
 BUSY: int = lib.S4_BUSY  # the lock was not had in time: its holder is stopped
 RING_FULL: int = lib.S4_RING_FULL  # only when strict: no room for the journal row
+CROWDED: int = lib.S4_CROWDED  # the caller has as many leases open as it may
 ALREADY: int = lib.S4_ALREADY  # the lease is past, nothing was changed
 
 ROW_BYTES: int = lib.S4_ROW_BYTES
@@ -96,7 +98,7 @@ def _forget_slots() -> None:
 os.register_at_fork(after_in_child=_forget_slots)
 
 
-class Table(SlotCalls):
+class Table(PublishedWords):
     """One mapped table in this process.  `answer` is filled by each `reserve`: see there."""
 
     _lib, _ffi = lib, ffi
@@ -418,33 +420,3 @@ class Table(SlotCalls):
         for budget in {mismatch.budget for mismatch in found}:
             self.freeze(budget)
         return found
-
-    # -- words the master publishes
-
-    def publish_clock(self, offset_ns: int, starts_s: Sequence[int]) -> None:
-        """Publish the accepted clock and the start of each of the 6 window kinds.  Master only."""
-        lib.s4_table_publish_clock(self._t, offset_ns, starts_s)
-
-    def clock(self) -> tuple[int, tuple[int, ...]]:
-        """What the master published last: (offset_ns, starts_s); zeros in a new table."""
-        offset, starts = ffi.new("int64_t *"), ffi.new("int64_t[]", lib.S4_WINDOWS)
-        lib.s4_table_clock(self._t, offset, starts)
-        return offset[0], tuple(ffi.unpack(starts, lib.S4_WINDOWS))
-
-    def set_clean(self, is_clean: bool) -> None:
-        """Mark the table as stopped in order, or as in use.  Master only."""
-        lib.s4_table_set_clean(self._t, is_clean)
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether the last stop was in order; true of a new table."""
-        return bool(lib.s4_table_is_clean(self._t))
-
-    def publish_generation(self, generation: int) -> None:
-        """Publish the configuration generation that all processes should reach.  Master only."""
-        lib.s4_table_publish_generation(self._t, generation)
-
-    @property
-    def generation(self) -> int:
-        """The published configuration generation."""
-        return int(lib.s4_table_generation(self._t))

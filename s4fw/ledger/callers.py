@@ -1,0 +1,152 @@
+"""Callers: how often each may come, and how many of its requests may run at once.
+
+Theory of operation.  Each caller has one cell in the table, found by its key, and all together have
+one more.  A request takes its turn in both before it costs anything (`arrive`, one C call).  What
+runs is not counted here at all: the lease of an exchange names the cell of its caller, so the
+operations that open and end leases count them, for all workers at once, and what a killed worker
+had open comes back with the recovery of its leases.  A count of each worker's own would have to be
+added up and taken back by somebody; this one cannot drift.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+from typing import Protocol
+
+from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS
+from s4fw.core.verdict import Block
+from s4fw.errors import FIREWALL_OVERLOADED, FIREWALL_UNAVAILABLE, RATE_LIMITED
+from s4fw.ledger import table as t
+from s4fw.ledger.rates import Rate, RateSet
+from s4fw.ledger.table import CellSet, StaleValue, Table, TableBusy, TableFull
+from s4fw.ledger.window import KIND_INDEX
+from s4fw.units import NUSD_MAX
+
+# Beside budgets and price tables, what cells without money count for is interned.
+COUNT_DIMENSION = len(DIMENSIONS) + 2
+_OF_A_KEY, _OF_ALL = b"requests of a key", b"requests of all"
+_KEY = DIMENSION_INDEX["key"]
+_TOTAL = KIND_INDEX["total"]
+
+MINUTE_NS = 60_000_000_000
+CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and use
+CROWDED_MS = 1000  # nobody knows when one of its requests will end
+
+
+class Limits(Protocol):
+    """What the configuration says about callers (see `s4fw.config`); None: no limit."""
+
+    @property
+    def per_key_rpm(self) -> int | None: ...
+    @property
+    def global_rpm(self) -> int | None: ...
+    @property
+    def per_key_in_flight(self) -> int | None: ...
+    @property
+    def burst(self) -> int | None: ...
+
+
+class Callers:
+    """The limits of callers for one worker; the counts are in the one shared table."""
+
+    def __init__(self, table: Table, limits: Limits | None = None) -> None:
+        self._table = table
+        self._own_rpm = limits.per_key_rpm if limits else None
+        self._all_rpm = limits.global_rpm if limits else None
+        self._burst = limits.burst if limits else None
+        self._in_flight_max = limits.per_key_in_flight if limits else None
+        self._is_paced = self._own_rpm is not None or self._all_rpm is not None
+        self._rates: dict[str | None, RateSet] = {}  # keys are configured: there are few
+
+    def arrive(self, key: str | None) -> Block | None:
+        """Count a request of a key (None: anonymous, all of them one caller), or refuse it."""
+        if not self._is_paced:
+            return None
+        for _ in range(CLAIM_TRIES):
+            rates = self._rates.get(key)
+            if rates is None:
+                try:
+                    rates = self._rates[key] = self._claim(key)
+                except StaleValue:
+                    continue
+                except TableBusy:
+                    break
+                except TableFull:
+                    return Block(
+                        FIREWALL_UNAVAILABLE,
+                        "not sent. The firewall cannot count requests at the moment, so it lets"
+                        " nothing through.",
+                    )
+            wait_ns = self._table.arrive(rates, monotonic_ns())
+            if wait_ns == 0:
+                return None
+            if wait_ns > 0:
+                return self._too_fast(wait_ns)
+            if wait_ns != t.STALE:
+                break
+            del self._rates[key]
+        return Block(
+            FIREWALL_OVERLOADED,
+            "not sent. The firewall is busy; try again shortly.",
+            retry_after_s=1,
+        )
+
+    def _claim(self, key: str | None) -> RateSet:
+        rates = []
+        if self._own_rpm is not None:
+            key_id = 0 if key is None else self._table.intern(_KEY, key.encode())
+            index, generation = self._cell_of(key_id)
+            rates.append(_rate(index, generation, self._own_rpm, self._burst))
+        if self._all_rpm is not None:
+            index, generation = self._claim_cell(_OF_ALL, ())
+            rates.append(_rate(index, generation, self._all_rpm, None))
+        return self._table.rate_set(rates)
+
+    def _cell_of(self, key_id: int) -> tuple[int, int]:
+        return self._claim_cell(_OF_A_KEY, (key_id,) if key_id else ())
+
+    def _claim_cell(self, name: bytes, ids: tuple[int, ...]) -> tuple[int, int]:
+        """A cell that counts requests and no money: nothing is ever held in it."""
+        of = self._table.intern(COUNT_DIMENSION, name)
+        return self._table.claim(of, _TOTAL, 0, ids, NUSD_MAX, NUSD_MAX)
+
+    def _too_fast(self, wait_ns: int) -> Block:
+        wait_ms = -(-wait_ns // 1_000_000)
+        if self._own_rpm is not None and self._table.answer[0] == 0:
+            name, limit, whose = "per_key_rpm", self._own_rpm, "This caller"
+        else:
+            name, limit, whose = "global_rpm", self._all_rpm, "All callers together"
+        return Block(
+            RATE_LIMITED,
+            f"not sent. {whose} may send {limit} requests a minute; try again in {_said(wait_ms)}.",
+            {"limit": name, "requests_per_minute": limit, "retry_after_ms": wait_ms},
+            retry_after_ms=wait_ms,
+        )
+
+    def limit_open(self, cells: CellSet, key_id: int) -> None:
+        """Let `reserve` refuse where the caller of a set has too many requests running.
+
+        `key_id` is the value id of its key, 0 for anonymous.  Raises what `Table.claim` does.
+        """
+        if self._in_flight_max is not None:
+            self._table.limit_open(cells, *self._cell_of(key_id), self._in_flight_max)
+
+    def crowded(self) -> Block:
+        """The refusal of a caller with too many requests running."""
+        most = self._in_flight_max
+        return Block(
+            RATE_LIMITED,
+            f"not sent. This caller may have {most} requests running at once; try again when one"
+            " of them has ended.",
+            {"limit": "per_key_in_flight", "in_flight": most, "retry_after_ms": CROWDED_MS},
+            retry_after_ms=CROWDED_MS,
+        )
+
+
+def _rate(cell: int, generation: int, rpm: int, burst: int | None) -> Rate:
+    # Rounded up: never a request more than stated.
+    return Rate(cell, generation, -(-MINUTE_NS // rpm), burst or rpm)
+
+
+def _said(wait_ms: int) -> str:
+    return f"{wait_ms} ms" if wait_ms < 1000 else f"{-(-wait_ms // 1000)} s"
