@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from s4fw.config.attribution import Attribution, attribution_problems
 from s4fw.config.budgets import BUDGETS_MAX, Budget, budget_problems
 from s4fw.config.keys import Key, key_problems
+from s4fw.config.limits import Limits, limit_problems
 from s4fw.config.listeners import Admin, Server, is_loopback, listener_problems
 from s4fw.config.section import Section
 from s4fw.config.upstreams import Upstream, named_upstreams, upstream_problems
@@ -28,6 +29,7 @@ class Parts:
     keys: dict[int, Key]
     attribution: Attribution | None
     budgets: dict[int, Budget]
+    limits: Limits | None
     are_keys_given: bool
     budgets_written: int
 
@@ -57,6 +59,7 @@ def readable_parts(tree: dict[str, Any], context: dict[str, Any]) -> Parts:
         keys=listed(Key, tree.get("keys")),
         attribution=one(Attribution, tree.get("attribution", {})),
         budgets=listed(Budget, budgets),
+        limits=one(Limits, tree.get("limits", {})),
         are_keys_given="keys" in tree,
         budgets_written=len(budgets) if isinstance(budgets, list) else 0,
     )
@@ -69,6 +72,8 @@ def part_problems(parts: Parts) -> Iterator[tuple[str, str]]:
     yield from key_problems(parts.keys, parts.attribution)
     if parts.attribution is not None:
         yield from attribution_problems(parts.attribution)
+    if parts.limits is not None:
+        yield from limit_problems(parts.limits)
     if parts.budgets_written > BUDGETS_MAX:
         yield "budgets", f"are {parts.budgets_written}; at most {BUDGETS_MAX} are possible"
     yield from budget_problems(parts.budgets)

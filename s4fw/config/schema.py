@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 from s4fw.config.attribution import Attribution
 from s4fw.config.budgets import BUDGETS_MAX, Budget
 from s4fw.config.keys import Key
+from s4fw.config.limits import Limits
 from s4fw.config.listeners import Admin, Server
 from s4fw.config.paths import Paths
 from s4fw.config.pricing import Pricing
@@ -19,8 +20,8 @@ from s4fw.config.section import Section, setting
 from s4fw.config.upstreams import Upstream, named_upstreams
 
 __all__ = [
-    "BUDGETS_MAX", "Admin", "Attribution", "Budget", "Config", "Key", "Paths", "Pricing", "Server",
-    "Upstream",
+    "BUDGETS_MAX", "Admin", "Attribution", "Budget", "Config", "Key", "Limits", "Paths", "Pricing",
+    "Server", "Upstream",
 ]  # fmt: skip
 
 
@@ -37,6 +38,7 @@ class Config(Section):
     )
     attribution: Attribution = setting("Bounds of what headers can say about who pays.", {})
     budgets: tuple[Budget, ...] = setting(f"The budgets, at most {BUDGETS_MAX}.", [])
+    limits: Limits = setting("How often callers may come, and how much at once.", {})
     pricing: Pricing = setting("What tokens cost.", {})
     paths: Paths = setting("Where state is kept.", {})
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
-from s4fw.core.attribution import DIMENSIONS, OTHER, Attribution
+from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS, OTHER, Attribution
 from s4fw.core.exchange import Exchange
 from s4fw.core.verdict import Block
 from s4fw.errors import (
@@ -25,6 +25,7 @@ from s4fw.errors import (
 from s4fw.ledger import journal
 from s4fw.ledger import table as t
 from s4fw.ledger.applied import Applied, AppliedCell
+from s4fw.ledger.callers import Callers
 from s4fw.ledger.records import other_id
 from s4fw.ledger.reservation import HeldReservation, Resolver
 from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of, values_that_fit
@@ -33,6 +34,7 @@ from s4fw.ledger.window import Clock, end_of
 
 PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
 
+KEY = DIMENSION_INDEX["key"]
 REMEMBERED_MAX = 100_000  # attributions whose cells a worker remembers
 CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and reserve
 
@@ -48,7 +50,9 @@ class Budgets:
         price_version: str,
         values_max: dict[str, int] | None = None,
         resolver: Resolver | None = None,
+        callers: Callers | None = None,
     ) -> None:
+        self.callers = callers or Callers(table)
         self._table = table
         self._clock = clock
         self._price = table.intern(PRICE_DIMENSION, price_version.encode())
@@ -124,7 +128,9 @@ class Budgets:
             cells.append(AppliedCell(rule, scope, ends_s))
             until_s = min(until_s, ends_s)
         until_ns = until_s * 1_000_000_000
-        applied = Applied(self._table.cell_set(places, ids), cells, places, ids, until_ns)
+        cell_set = self._table.cell_set(places, ids)
+        self.callers.limit_open(cell_set, ids[KEY])
+        applied = Applied(cell_set, cells, places, ids, until_ns)
         if len(self._applied) >= REMEMBERED_MAX:
             self._applied.clear()
         self._applied[attribution] = applied
@@ -179,6 +185,8 @@ class Budgets:
             index = self._table.answer[0]
             x.denied_by = applied.places[index]
             return applied.cells[index].refusal(x.quote_nusd, self._table.answer[2 + index])
+        if refused == t.CROWDED:
+            return self.callers.crowded()
         if refused == t.FROZEN:
             return Block(FROZEN, "not sent. Spending is frozen by the operator of this firewall.")
         if refused in (t.FULL, t.BUSY):

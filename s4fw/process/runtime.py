@@ -12,6 +12,7 @@ from s4fw.config.schema import Config
 from s4fw.core.exchange import Offload
 from s4fw.core.pipeline import Pipeline
 from s4fw.ledger.budgets import Budgets
+from s4fw.ledger.callers import Callers
 from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
@@ -43,6 +44,7 @@ def built(
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     values_max = dict(config.attribution.max_values)
-    budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver)
+    callers = Callers(table, config.limits)
+    budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver, callers)
     pipeline = build(config, budgets, rates, tokens, offload, table.counters())
     return Runtime(config, generation, rates, budgets, pipeline)

@@ -14,6 +14,7 @@ from s4fw.stages.attribute import Attribute
 from s4fw.stages.budget import Budget
 from s4fw.stages.caller import Identify
 from s4fw.stages.quote import Quote
+from s4fw.stages.rate import Rate
 from s4fw.stages.read import Read
 from s4fw.stages.reconcile import Reconcile
 from s4fw.tokens import TokenCounter
@@ -33,6 +34,7 @@ def build(
             Identify(config.keys),  # who calls; unknown keys end at the head
             Read(offload),  # one strict reading of the body; most bad input ends here
             Attribute(config.attribution, rates.priced_as),  # who pays
+            Rate(budgets.callers),  # whether it comes too fast
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
             Budget(budgets),  # takes the money, last: a refusal almost never has to give back
             Reconcile(budgets, rates, counters),  # first at finish: what it did cost

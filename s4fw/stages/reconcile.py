@@ -15,7 +15,7 @@ from s4fw.core.reason import Reason
 from s4fw.core.stage import Stage
 from s4fw.core.usage import Usage
 from s4fw.core.verdict import Block
-from s4fw.errors import BUDGET_EXCEEDED, INVALID_API_KEY, Source
+from s4fw.errors import BUDGET_EXCEEDED, INVALID_API_KEY, RATE_LIMITED, Source
 from s4fw.pricing import RateCard, cost_nusd
 
 # Refused before any work was done, so not billed: OpenAI bills completed requests only
@@ -121,6 +121,8 @@ class Reconcile(Stage):
 def _counter_of(block: Block) -> str:
     if block.code is BUDGET_EXCEEDED:
         return "blocked_budget"
+    if block.code is RATE_LIMITED:
+        return "rate_limited"
     if block.code is INVALID_API_KEY:
         return "unauthorized"
     if block.code.source is Source.DOWNSTREAM:
