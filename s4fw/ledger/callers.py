@@ -112,10 +112,11 @@ class Callers:
 
     def _too_fast(self, wait_ns: int) -> Block:
         wait_ms = -(-wait_ns // 1_000_000)
-        if self._own_rpm is not None and self._table.answer[0] == 0:
-            name, limit, whose = "per_key_rpm", self._own_rpm, "This caller"
-        else:
-            name, limit, whose = "global_rpm", self._all_rpm, "All callers together"
+        is_own = self._own_rpm is not None and self._table.answer[0] == 0
+        limit = self._own_rpm if is_own else self._all_rpm
+        name, whose = (
+            ("per_key_rpm", "This caller") if is_own else ("global_rpm", "All callers together")
+        )
         return Block(
             RATE_LIMITED,
             f"not sent. {whose} may send {limit} requests a minute; try again in {_said(wait_ms)}.",
