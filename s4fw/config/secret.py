@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,18 @@ from s4fw.config.forms import BROKEN, EMPTY
 
 MASK = "********"
 FILE_BYTES_MAX = 8192  # a secret travels in one header; servers take 8 KiB of them and less
+_OTHERS_MAY = 0o007
 _SENT = re.compile(r"[!-~]+")  # it becomes part of a header: printable ASCII, no spaces
+
+
+class FileSecret(SecretStr):
+    """One that was read from a file.  `is_open`: not only its owner and group can read or write
+    that."""
+
+    def __init__(self, text: str, path: str, is_open: bool) -> None:
+        super().__init__(text)
+        self.path = path
+        self.is_open = is_open
 
 
 class Secret:
@@ -30,33 +42,36 @@ class Secret:
         if isinstance(value, SecretStr):
             return value
         if isinstance(value, dict):
-            text = self._file_text(value, (info.context or {}).get("directory", Path()))
+            secret = self._file(value, (info.context or {}).get("directory", Path()))
         elif isinstance(value, (Scalar, str)):
-            text = _text(value)
+            secret = SecretStr(_text(value))
         else:
             raise ValueError(f"must be {self.words}")
+        text = secret.get_secret_value()
         if not text:
             raise ValueError("is empty")
         if len(text) > FILE_BYTES_MAX or _SENT.fullmatch(text) is None:
             raise ValueError("must be one word of printable ASCII characters without spaces")
         if len(text) < self._characters_min:
             raise ValueError(f"must have at least {self._characters_min} characters")
-        return SecretStr(text)
+        return secret
 
-    def _file_text(self, value: dict[str, Any], directory: Path) -> str:
+    def _file(self, value: dict[str, Any], directory: Path) -> SecretStr:
         if set(value) != {"file"} or not isinstance(value["file"], (Scalar, str)):
             raise ValueError(f"must be {self.words}")
         name = _text(value["file"])
         if not name or "\0" in name:
             raise ValueError("names no file")
+        path = directory / name
         try:
-            with open(directory / name, "rb") as file:
+            with open(path, "rb") as file:
                 raw = file.read(FILE_BYTES_MAX + 1)
+                mode = os.fstat(file.fileno()).st_mode
         except OSError as error:
             raise ValueError(f"names a file that cannot be read: {error.strerror}") from None
         if len(raw) > FILE_BYTES_MAX:
             raise ValueError(f"names a file of more than {FILE_BYTES_MAX} bytes")
-        return raw.decode("latin-1").strip()
+        return FileSecret(raw.decode("latin-1").strip(), str(path), bool(mode & _OTHERS_MAY))
 
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler

@@ -96,6 +96,7 @@ class Exchange:
         "reservation",
         "route",
         "shadow_reason",
+        "signature",
         "started_ns",
         "status",
         "upstream",
@@ -108,8 +109,10 @@ class Exchange:
         self.request = request
         # route stage
         self.upstream = ""  # the name of the upstream it goes to
-        # attribute stage
+        # caller stage
         self.caller: Any = None  # the configured key, None for anonymous callers
+        self.signature: Any = None  # of a signed request, verified once the body is there
+        # attribute stage
         self.attribution: Attribution | None = None
         # quote stage
         self.price: Any = None  # the price row of the quote: settle uses the same table version

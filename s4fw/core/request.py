@@ -59,6 +59,7 @@ class Request:
 
     __slots__ = (
         "body",
+        "body_sha256",
         "cache",
         "choices",
         "edits",
@@ -92,6 +93,7 @@ class Request:
         self.query = query  # raw, without the question mark
         self.headers = headers
         self.body: bytes | bytearray = b""
+        self.body_sha256 = b""  # in hex, once somebody needed it
         # Read from the path, before the route:
         self.prefix = b""  # names an upstream
         self.labels_of_path: Mapping[str, str] = NO_LABELS  # dimension -> what the path says
