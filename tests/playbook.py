@@ -69,7 +69,7 @@ class Play:
         )
         self.table.join(0)
         self.offloaded = 0
-        rates = RateCard.load(config.pricing.overrides)
+        rates = RateCard.load(config.pricing.overrides, of_upstreams=config.prices_of_upstreams)
         clock = Clock(time.time_ns() - boot_ns())
         self.ledger = Budgets(self.table, config.budgets, clock, rates.version)
         self.counters = self.table.counters()

@@ -85,9 +85,9 @@ def _caller_problems(parts: Parts) -> Iterator[tuple[str, str]]:
     server = parts.server
     for name, upstream in parts.upstreams.items():
         path = f"upstreams.{name}.api_key"
-        if parts.are_keys_given and upstream.api_key is None:
+        if parts.are_keys_given and not upstream.has_our_credential:
             yield path, "is missing: with `keys` the caller's own key is never forwarded"
-        if parts.are_keys_given or upstream.api_key is None or server is None:
+        if parts.are_keys_given or not upstream.has_our_credential or server is None:
             continue
         if not is_loopback(server.host) and not server.allow_anonymous:
             yield (

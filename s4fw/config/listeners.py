@@ -12,6 +12,8 @@ from pydantic import SecretStr
 from s4fw.config.forms import Auto, Duration, Flag, Size, Text, Whole
 from s4fw.config.secret import Secret
 from s4fw.config.section import Section, setting
+from s4fw.config.sigv4 import MASTER_CHARACTERS_MIN
+from s4fw.config.tls import Tls
 
 # An address, or a name of labels; `*` is no host: 0.0.0.0 says the same without a shell's help.
 Host = Annotated[
@@ -90,6 +92,12 @@ class Server(Section):
     port: Port = setting("The port callers connect to; 0 takes a free one.", 8080)
     workers: Annotated[int, Auto(1, 256, _processors)] = setting(
         "Worker processes; auto is one for each processor this process may run on.", "auto"
+    )
+    tls: Tls | None = setting("TLS for callers; without it they connect in the clear.", None)
+    sigv4_master: Annotated[SecretStr, Secret(MASTER_CHARACTERS_MIN)] | None = setting(
+        "What the secrets of `keys` with an access_key_id are derived from, best as `{file: path}`;"
+        " whoever knows it can call as any of them.",
+        None,
     )
     allow_anonymous: Annotated[bool, Flag()] = setting(
         "Start without `keys`, although an upstream has a credential of ours and the host is not"

@@ -15,7 +15,7 @@ from s4fw.config.keys import Key
 from s4fw.config.limits import Limits
 from s4fw.config.listeners import Admin, Server
 from s4fw.config.paths import Paths
-from s4fw.config.pricing import Pricing
+from s4fw.config.pricing import PriceOverride, Pricing
 from s4fw.config.section import Section, setting
 from s4fw.config.upstreams import Upstream, named_upstreams
 
@@ -51,12 +51,18 @@ class Config(Section):
         text = json.dumps(effective(self, is_for_people=False), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
+    @property
+    def prices_of_upstreams(self) -> dict[str, dict[str, PriceOverride]]:
+        """The rates that hold at one upstream only, by its name."""
+        return {name: one.prices for name, one in self.upstreams.items() if one.prices}
+
     def unreloadable(self) -> tuple[tuple[str, Any], ...]:
         """What may not change on a reload, as (path, value): sockets and files stay as they are."""
         return (
             ("server.host", self.server.host),
             ("server.port", self.server.port),
             ("server.workers", self.server.workers),
+            ("server.tls", "off" if self.server.tls is None else "on"),
             ("admin.host", self.admin.host),
             ("admin.port", self.admin.port),
             ("paths.runtime", str(self.paths.runtime)),
@@ -74,7 +80,8 @@ def effective(config: Config, *, is_for_people: bool = True) -> dict[str, Any]:
         del shown["keys"]  # an empty list means something else: nobody
     if is_for_people:
         for key in shown.get("keys", ()):
-            key["sha256"] = key["sha256"][:12] + "..."
+            if "sha256" in key:
+                key["sha256"] = key["sha256"][:12] + "..."
     return shown
 
 

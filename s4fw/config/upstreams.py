@@ -1,4 +1,8 @@
-"""`upstreams`: the providers behind the firewall, and our credential for each."""
+"""`upstreams`: the providers behind the firewall, our credential for each, and which one is asked.
+
+An upstream is asked by the prefix of the path, else by its dialect and the model, else by its name,
+which is then its dialect's.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,19 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
+from s4fw.config.credentials import Credentials
 from s4fw.config.document import Scalar
 from s4fw.config.forms import Choice, Form, Text
 from s4fw.config.listeners import is_loopback
+from s4fw.config.pricing import Model, PriceOverride
 from s4fw.config.secret import Secret
 from s4fw.config.section import Section, setting
 
-DIALECTS = ("openai",)
+DIALECTS = ("openai", "anthropic", "bedrock")
 NAME = "(name)"  # the key an upstream stands under; nobody can write this one
+
+# What begins the path of a governed route or of a label, so that no prefix can hide one.
+_TAKEN_PREFIXES = frozenset({"/v1", "/model", "/healthz", "/readyz"})
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
@@ -50,7 +59,9 @@ class BaseUrl(Form):
 
 
 class Upstream(Section):
-    """One provider.  It is found by its name, which is its dialect's."""
+    """One provider, by its name.  Where several speak a dialect, a request goes to the one whose
+    prefix its path has, else to the first that lists its model, else to the one named like the
+    dialect."""
 
     name: Annotated[str, Text(r"[a-z][a-z0-9_-]{0,31}", "a lower-case name")] = Field(
         alias="(name)", exclude=True
@@ -58,38 +69,143 @@ class Upstream(Section):
     dialect: Annotated[str, Choice(*DIALECTS)] = setting(
         "The wire shape it speaks; the name where it is one.", "openai"
     )
-    base_url: Annotated[str, BaseUrl()] = setting(
-        "Where its API stands; with or without a trailing /v1 is the same."
-    )
-    api_key: Annotated[SecretStr, Secret()] | None = setting(
-        "Our credential for it, as text or `{file: path}`; without one the caller's own passes"
-        " through.",
+    base_url: Annotated[str, BaseUrl()] | None = setting(
+        "Where its API stands; with or without a trailing /v1 is the same. For bedrock the region"
+        " says it.",
         None,
     )
+    region: Annotated[str, Text(r"[a-z]{2}(?:-[a-z]{2,12}){1,3}-[1-9]", "an AWS region")] | None = (
+        setting("For bedrock: the AWS region, such as us-east-1.", None)
+    )
+    prefix: (
+        Annotated[
+            str,
+            Text(
+                r"/[A-Za-z0-9][A-Za-z0-9._~-]{1,31}", "one path segment such as /azure, of 2 to 32"
+            ),
+        ]
+        | None
+    ) = setting("Requests whose path begins so go here; it is taken off.", None)
+    models: tuple[
+        Annotated[str, Text(r"[A-Za-z0-9._:@/*?-]{1,128}", "a model or a pattern such as gpt-*")],
+        ...,
+    ] = setting("Requests for these models go here; `*` and `?` are wildcards.", [])
+    api_key: Annotated[SecretStr, Secret()] | None = setting(
+        "Our credential for it, as text or `{file: path}`. Without one the caller's own passes"
+        " through; to bedrock requests are then signed with the AWS credentials of this machine.",
+        None,
+    )
+    credentials: Credentials | None = setting(
+        "For bedrock: the AWS credentials that requests are signed with, instead of those of this"
+        " machine.",
+        None,
+    )
+    auth: Annotated[str, Choice("bearer", "api-key", "x-api-key")] | None = setting(
+        "How api_key is sent: `Authorization: Bearer`, or in the header of that name; x-api-key to"
+        " anthropic, else bearer.",
+        None,
+    )
+    prices: dict[Model, PriceOverride] = setting(
+        "Rates for models there, before pricing.overrides.", {}
+    )
+    profiles: dict[
+        Annotated[
+            str,
+            Text(
+                r"arn:aws[a-z-]{0,20}:bedrock:[A-Za-z0-9:/._-]{1,400}",
+                "the ARN of an application inference profile",
+            ),
+        ],
+        Model,
+    ] = setting(
+        "For bedrock: the model behind each application inference profile, by the profile's ARN.",
+        {},
+    )
+
+    @property
+    def url(self) -> str:
+        """Where its API stands; a bedrock upstream may say so by its region."""
+        return self.base_url or f"https://bedrock-runtime.{self.region}.amazonaws.com"
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether requests are signed with AWS credentials."""
+        return self.dialect == "bedrock" and self.api_key is None
+
+    @property
+    def is_signed_by_role(self) -> bool:
+        """Whether they are signed with what this machine has, not with what stands here."""
+        return self.is_signed and self.credentials is None
+
+    @property
+    def has_our_credential(self) -> bool:
+        """Whether whoever is let through spends our money."""
+        return self.api_key is not None or self.is_signed
 
     @property
     def is_loopback(self) -> bool:
         """Whether it stands on this machine."""
-        return is_loopback(urlsplit(self.base_url).hostname or "")
+        return is_loopback(urlsplit(self.url).hostname or "")
 
 
 def named_upstreams(value: Any) -> Any:
-    """Give each upstream the name it stands under.  Works on the tree, before validation."""
+    """Give each upstream the name it stands under, and the dialect of that name.  Works on the
+    tree, before validation."""
     if not isinstance(value, dict):
         return value
     return {name: _named(name, one) for name, one in value.items()}
 
 
 def _named(name: str, one: Any) -> Any:
-    return {**one, NAME: name} if isinstance(one, dict) else one
+    if not isinstance(one, dict):
+        return one
+    dialect = {"dialect": name} if name in DIALECTS else {}
+    return {**dialect, **one, NAME: name}
 
 
 def upstream_problems(upstreams: Mapping[str, Upstream]) -> Iterator[tuple[str, str]]:
     """What is wrong with them together, as (path, sentence)."""
+    by_prefix: dict[str, str] = {}
     for name, upstream in upstreams.items():
-        if name != upstream.dialect:
-            yield (
-                f"upstreams.{name}",
-                "would receive no request: an upstream is found by its name, and this version"
-                f" knows {', '.join(DIALECTS)}",
-            )
+        path = f"upstreams.{name}"
+        yield from _own_problems(path, upstream)
+        prefix = upstream.prefix
+        if prefix is None:
+            continue
+        first = by_prefix.setdefault(prefix, name)
+        if first != name:
+            yield f"{path}.prefix", f"is {prefix}, which is the prefix of upstreams.{first} already"
+        if prefix in _TAKEN_PREFIXES:
+            yield f"{path}.prefix", f"is {prefix}, which begins paths that the firewall governs"
+
+
+def _own_problems(path: str, upstream: Upstream) -> Iterator[tuple[str, str]]:
+    dialect = upstream.dialect
+    if "dialect" not in upstream.model_fields_set:
+        yield f"{path}.dialect", f"is missing: {upstream.name} is none of {', '.join(DIALECTS)}"
+    elif dialect == "bedrock":
+        if upstream.region is None and (upstream.base_url is None or upstream.is_signed):
+            yield f"{path}.region", "is missing: it says where requests go and what is signed"
+    else:
+        if upstream.base_url is None:
+            yield f"{path}.base_url", "is missing"
+        if upstream.region is not None:
+            yield f"{path}.region", "is for bedrock only; give base_url"
+        if upstream.profiles:
+            yield f"{path}.profiles", "are for bedrock only"
+        if upstream.credentials is not None:
+            yield f"{path}.credentials", "are for bedrock only; give api_key"
+    if upstream.credentials is not None and upstream.api_key is not None:
+        yield f"{path}.credentials", "are not used beside api_key; give one of the two"
+    if upstream.auth is not None and upstream.api_key is None:
+        yield f"{path}.auth", "says how api_key is sent, and there is none"
+    if (
+        "dialect" in upstream.model_fields_set
+        and upstream.name != dialect
+        and upstream.prefix is None
+        and not upstream.models
+    ):
+        yield (
+            path,
+            f"would receive no request: give it a prefix or models, or name it {dialect}",
+        )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from s4fw.config.budgets import Budget
 from s4fw.config.listeners import is_loopback
 from s4fw.config.schema import Config
+from s4fw.config.secret import FileSecret
 from s4fw.core.attribution import DEFAULTED
 
 
@@ -22,11 +23,17 @@ def warnings(config: Config) -> Iterator[str]:
             yield f"Budget {budget.id} never applies: {reason}."
         yield from _idle_overrides(budget, config)
     for upstream in config.upstreams.values():
-        if upstream.base_url.startswith("http:") and not upstream.is_loopback:
+        if upstream.url.startswith("http:") and not upstream.is_loopback:
             yield (
                 f"Upstream {upstream.name} is spoken to over plain http: prompts and credentials"
                 " cross the network in the clear."
             )
+    tls = config.server.tls
+    if tls is not None and tls.key.is_open:
+        yield f"The key {tls.key.path} can be read or changed by others: chmod 600 it."
+    master = config.server.sigv4_master
+    if isinstance(master, FileSecret) and master.is_open:
+        yield f"The file {master.path} can be read or changed by others: chmod 600 it."
     yield from _open_door(config)
 
 
@@ -75,7 +82,7 @@ def _open_door(config: Config) -> Iterator[str]:
     if config.keys or is_loopback(config.server.host):
         return
     for upstream in config.upstreams.values():
-        if upstream.api_key is not None:
+        if upstream.has_our_credential:
             yield (
                 f"Everyone who reaches {config.server.host} spends with the credential of upstream"
                 f" {upstream.name}: there are no `keys`."

@@ -36,13 +36,14 @@ class Estate:
         self.lock = MasterLock(runtime / "master.lock")
         self.started_s = time.time_ns() // 10**9
         self.table, self.table_id = _table(runtime)
+        self._is_plain = config.server.tls is None
         self.workers = listeners(
             config.server.host, config.server.port, config.server.workers, "server"
         )
         self.admin = listeners(config.admin.host, config.admin.port, 1, "admin")[0]
         rundir.write_ports(runtime, _port(self.workers[0]), _port(self.admin))
         self.is_same_boot = rundir.is_same_boot(runtime)
-        self.rates = RateCard.load(config.pricing.overrides)
+        self.rates = rates_of(config)
         self.tokens = TokenCounter()
         if not is_on_tmpfs(runtime):
             log.warning(
@@ -53,11 +54,12 @@ class Estate:
     @property
     def urls(self) -> tuple[str, str]:
         """Where callers and where admins connect."""
-        return f"http://{place_of(self.workers[0])}", f"http://{place_of(self.admin)}"
+        scheme = "http" if self._is_plain else "https"
+        return f"{scheme}://{place_of(self.workers[0])}", f"http://{place_of(self.admin)}"
 
     def load_prices(self, config: Config) -> None:
         """Take the price table of a new configuration; children born from now on inherit it."""
-        self.rates = RateCard.load(config.pricing.overrides)
+        self.rates = rates_of(config)
 
     def close_workers_listeners(self) -> None:
         """Accept nothing any more: the workers close their own copies when they drain."""
@@ -70,6 +72,11 @@ class Estate:
             if listener is not kept:
                 listener.close()
         self.lock.release()
+
+
+def rates_of(config: Config) -> RateCard:
+    """The price table of a configuration."""
+    return RateCard.load(config.pricing.overrides, of_upstreams=config.prices_of_upstreams)
 
 
 def _table(runtime: Path) -> tuple[Table, str]:

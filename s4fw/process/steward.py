@@ -21,10 +21,10 @@ from s4fw.config.schema import Config
 from s4fw.ledger.table import TableBusy, TableFull
 from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock
-from s4fw.pricing import RateCard
 from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.cellnames import CellNames
+from s4fw.process.estate import rates_of
 from s4fw.process.eventlog import EventLog
 from s4fw.process.exitcode import FINE
 from s4fw.process.facts import StewardFacts
@@ -84,7 +84,7 @@ class Steward:
     def _hear(self, message: tuple[Any, ...]) -> None:
         match message:
             case ("config", int(generation), Config() as config):
-                self._adopt(config, generation, RateCard.load(config.pricing.overrides).version)
+                self._adopt(config, generation, rates_of(config).version)
                 self._table.set_generation(generation)
             case ("event", event):
                 self.facts.hear(event)

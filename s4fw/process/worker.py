@@ -23,12 +23,14 @@ from s4fw.core.reason import Reason
 from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
+from s4fw.process.estate import rates_of
 from s4fw.process.exitcode import FAILED, FINE
 from s4fw.process.lifeline import Lifeline
 from s4fw.process.runtime import Runtime, built
 from s4fw.process.seat import DRAINING, Seat, announce_up
 from s4fw.process.sockets import BACKLOG
-from s4fw.proxy import Origin, Proxy, Settings
+from s4fw.proxy import ListenerTls, Origin, Proxy, Settings
+from s4fw.proxy.tls import HANDSHAKE_S, SHUTDOWN_S
 
 log = logging.getLogger(__name__)
 
@@ -58,27 +60,40 @@ class Worker:
         self._exit_code = FINE
         self._runtime = self._built(seat.config, seat.generation, self._estate.rates)
         self._proxy = Proxy(
-            Settings.of(seat.config.server),
+            _settings(seat.config),
             self._runtime.pipeline,
             _origins(seat.config),
             self._table.counters(),
             lambda: self._seat.is_booted,
         )
+        tls = seat.config.server.tls
+        self._tls = ListenerTls(tls) if tls is not None else None
         self._open_connections = COUNTER_INDEX["open_connections"]
         self._draining: asyncio.Task[None] | None = None
 
     async def live(self) -> int:
         """Until it is drained."""
         self._over = self._loop.create_future()
-        self._server = await self._loop.create_server(
-            self._proxy.connection, sock=self._seat.listener, backlog=BACKLOG
-        )
+        self._server = await self._listen()
         self._lifeline = Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
         announce_up(self._seat)
         await self._over
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._table.leave()
         return self._exit_code
+
+    async def _listen(self) -> asyncio.AbstractServer:
+        connection, listener = self._proxy.connection, self._seat.listener
+        if self._tls is None:
+            return await self._loop.create_server(connection, sock=listener, backlog=BACKLOG)
+        return await self._loop.create_server(
+            connection,
+            sock=listener,
+            backlog=BACKLOG,
+            ssl=self._tls.context,
+            ssl_handshake_timeout=HANDSHAKE_S,
+            ssl_shutdown_timeout=SHUTDOWN_S,
+        )
 
     def _built(self, config: Config, generation: int, rates: RateCard) -> Runtime:
         tokens, resolver = self._estate.tokens, self._resolver
@@ -105,18 +120,20 @@ class Worker:
     def _adopt(self, config: Config, generation: int) -> None:
         """Take a new configuration whole, or end: a worker must not go on with an old one."""
         try:
-            rates = self._runtime.rates
-            if config.pricing != self._runtime.config.pricing:
-                rates = RateCard.load(config.pricing.overrides)
+            rates, old = self._runtime.rates, self._runtime.config
+            if _prices(config) != _prices(old):
+                rates = rates_of(config)
             runtime = self._built(config, generation, rates)
             origins = _origins(config)
+            if self._tls is not None and config.server.tls is not None:
+                self._tls.swap(config.server.tls)
         except Exception:
             log.exception("the new configuration could not be built; this worker is replaced")
             self._exit_code = FAILED
             self._end(False)
             return
         # Nothing below may fail.
-        self._proxy.settings = Settings.of(config.server)
+        self._proxy.settings = _settings(config)
         self._proxy.swap_origins(origins)
         self._proxy.pipeline = runtime.pipeline
         self._runtime = runtime
@@ -158,14 +175,23 @@ class Worker:
             await asyncio.sleep(0.01)
 
 
+def _settings(config: Config) -> Settings:
+    return Settings.of(config.server, config.upstreams.values())
+
+
+def _prices(config: Config) -> object:
+    return config.pricing, config.prices_of_upstreams
+
+
 def _origins(config: Config) -> dict[str, Origin]:
     return {
-        upstream.dialect: Origin.of(
+        name: Origin.of(
             upstream.dialect,
-            upstream.base_url,
+            upstream.url,
             upstream.api_key.get_secret_value() if upstream.api_key else None,
+            upstream.auth,
         )
-        for upstream in config.upstreams.values()
+        for name, upstream in config.upstreams.items()
     }
 
 

@@ -11,5 +11,6 @@ Wheel       all deadlines, coarse and cheap
 from s4fw.proxy.origin import Origin
 from s4fw.proxy.proxy import Proxy
 from s4fw.proxy.settings import Settings
+from s4fw.proxy.tls import ListenerTls
 
-__all__ = ["Origin", "Proxy", "Settings"]
+__all__ = ["ListenerTls", "Origin", "Proxy", "Settings"]

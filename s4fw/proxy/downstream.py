@@ -121,8 +121,11 @@ class Downstream(Wire):
         self._walk(data)
 
     def eof_received(self) -> bool:
-        """Returns whether we may still write: a caller may close its own side and read on."""
+        """Returns whether we may still write: a caller may close its own side and read on, though
+        not over TLS."""
         self._has_eof = True
+        if self._is_tls:
+            return False
         if self._phase == BUSY or self._ahead:
             return True
         if self._phase == LINGER or self.is_quiet:
@@ -231,18 +234,27 @@ class Downstream(Wire):
             refusals.CLOSE if is_last else b"" if head.is_http11 else refusals.KEEP_ALIVE
         )
         if head.path in refusals.HEALTH_PATHS:
-            self._tell_health(head)
+            is_ready = proxy.is_ready()
+            self._tell(
+                head, refusals.health(head.path, head.method, is_ready, self.connection_line)
+            )
+            return rest
+        route = gate.route_of(head, self._settings)
+        begun = head.begun
+        if isinstance(route, Block) and gate.is_probe(head, route):
+            self._tell(head, refusals.probed(self.connection_line))
             return rest
         proxy.count(_REQUESTS)
-        route = gate.route_of(head)
         if isinstance(route, Block):
-            self._refuse(head.path, route)
+            self._refuse(begun.below, route)
             return b""
         block = gate.pressing(head, self._settings, proxy.in_flight, proxy.is_draining)
         if block is not None:
-            self._refuse(head.path, block)
+            self._refuse(begun.below, block)
             return b""
-        x = self._x = Exchange(route, Request(head.method, head.path, head.query, head.headers))
+        request = Request(head.method, head.path, head.query, head.headers)
+        request.prefix, request.labels_of_path = begun.prefix, begun.labels
+        x = self._x = Exchange(route, request)
         proxy.began()
         verdict = self._pipeline.open(x)
         if verdict is not None:
@@ -250,13 +262,12 @@ class Downstream(Wire):
             return b""
         return self._begin_body(head, rest)
 
-    def _tell_health(self, head: Head) -> None:
-        """Answer a health check.  Raises Refusal."""
+    def _tell(self, head: Head, answer: bytes) -> None:
+        """Answer what is no exchange: a health check, a probe.  Raises Refusal."""
         if head.is_chunked or head.content_length:
-            raise Refusal(INVALID_REQUEST, "a health check has no body")
-        is_ready = self._proxy.is_ready()
+            raise Refusal(INVALID_REQUEST, "a health check or HEAD has no body here")
         self._reader.next()
-        self.write(refusals.health(head.path, head.method, is_ready, self.connection_line))
+        self.write(answer)
         self.answered(must_close=False)
 
     def _begin_body(self, head: Head, rest: bytes) -> bytes:
@@ -310,7 +321,7 @@ class Downstream(Wire):
                 self._broken(fault)
 
     def _admitted(self, x: Exchange, verdict: Verdict) -> None:
-        connector = self._proxy.connector(x.route.dialect.name)
+        connector = self._proxy.connector(x.upstream)
         if verdict is None and connector is None:
             verdict = Block(UPSTREAM_UNREACHABLE, "no upstream is configured for this API")
         if verdict is None and connector is not None and self._phase == BUSY:

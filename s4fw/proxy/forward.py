@@ -155,7 +155,7 @@ class Forward:
         request = x.request
         pieces = request.pieces()
         body_bytes = sum(map(len, pieces))
-        head = headers.upstream_head(x, self._head, self._connector.origin, body_bytes)
+        head = headers.upstream_head(x, self._head, self._connector.origin, pieces, body_bytes)
         self._pipeline.sent(x)
         if not upstream.send(self, (head, *pieces), len(head) + body_bytes):
             return False

@@ -14,19 +14,31 @@ from s4fw.errors import (
     UNSUPPORTED_ENCODING,
 )
 from s4fw.proxy.head import Head
+from s4fw.proxy.prefixes import begun
 from s4fw.proxy.settings import Settings
 
 
-def route_of(head: Head) -> Route | Block:
+def route_of(head: Head, settings: Settings) -> Route | Block:
     """The governed route of a head, or why it has none; looked up once for heads that repeat."""
     route = head.route
-    if route is None:
-        route = head.route = _judged(head)
+    if route is None or head.judged_by is not settings:
+        head.judged_by = settings
+        route = head.route = _judged(head, settings)
     return route
 
 
-def _judged(head: Head) -> Route | Block:
-    route = dialects.match(head.method, head.path)
+def is_probe(head: Head, block: Block) -> bool:
+    """Whether a refused head only asks if anybody is here, as some agents do before they start:
+    HEAD of the root or of a governed path."""
+    return head.method == b"HEAD" and (block.code is METHOD_NOT_ALLOWED or head.begun.below == b"/")
+
+
+def _judged(head: Head, settings: Settings) -> Route | Block:
+    parts = begun(head.path, settings.prefixes)
+    if isinstance(parts, Block):
+        return parts
+    head.begun = parts
+    route = dialects.match(head.method, parts.below)
     if isinstance(route, Block):
         return route
     if head.method == b"HEAD":  # its answer could not be told from the next one

@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 
 from s4fw.core.dialect import Route
+from s4fw.core.request import NO_LABELS
 from s4fw.core.verdict import Block
 from s4fw.errors import (
     EXPECTATION_FAILED,
@@ -24,6 +25,7 @@ from s4fw.errors import (
     Refusal,
 )
 from s4fw.proxy.http1 import Malformed, parse_request_head
+from s4fw.proxy.prefixes import Begun
 from s4fw.proxy.settings import Settings
 
 HEAD_END = b"\r\n\r\n"
@@ -47,6 +49,9 @@ _CODINGS = re.compile(rb"(?:x-)?(?:gzip|deflate|compress|br|zstd)(?:[ \t]*,[ \t]
 # Fields that decide something here or are forwarded as one value: a second one is refused.
 _ONCE = frozenset(
     {
+        b"anthropic-version",
+        b"anthropic-workspace-id",
+        b"api-key",
         b"authorization",
         b"content-encoding",
         b"content-length",
@@ -57,6 +62,9 @@ _ONCE = frozenset(
         b"openai-organization",
         b"openai-project",
         b"transfer-encoding",
+        b"x-amz-content-sha256",
+        b"x-amz-date",
+        b"x-amz-security-token",
         b"x-api-key",
     }
 )
@@ -70,6 +78,7 @@ class Head:
     """
 
     __slots__ = (
+        "begun",
         "content_length",
         "expects_continue",
         "forwarded",
@@ -77,6 +86,7 @@ class Head:
         "is_chunked",
         "is_http11",
         "is_keep_alive",
+        "judged_by",
         "method",
         "path",
         "query",
@@ -93,6 +103,8 @@ class Head:
         self.content_length = 0
         self.expects_continue = False
         # What was made of it for an earlier request:
+        self.judged_by: Settings | None = None  # what the next two were made under
+        self.begun = Begun(self.path, NO_LABELS, b"")
         self.route: Route | Block | None = None
         self.forwarded: tuple[object, bool, bytes] | None = None  # see `headers.upstream_head`
 

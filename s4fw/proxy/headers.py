@@ -2,17 +2,19 @@
 
 A request to an upstream is built from zero out of an allow-list, so nothing a caller writes reaches
 the provider's framing, routing or caching.  Cookies, forwarding headers, conditions, ranges,
-hop-by-hop fields and every `x-s4fw-*` are not on the list.
+hop-by-hop fields, `baggage`, what other gateways have invented and every `x-s4fw-*` are not on the
+list.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 
 from s4fw.core.exchange import Exchange
 from s4fw.proxy.head import Head
-from s4fw.proxy.origin import Origin
+from s4fw.proxy.origin import Origin, Signer
 from s4fw.units import usd_9
 
 FORWARDED = frozenset(
@@ -30,8 +32,19 @@ FORWARDED = frozenset(
     }
 )
 FORWARDED_PREFIX = b"x-stainless-"  # the SDKs' own account of themselves
+# To Bedrock: guardrails, tracing, latency and tier are fields of the head there.
+_BEDROCK_PREFIX = b"x-amzn-bedrock-"
+_BEDROCK_ID = b"amz-sdk-invocation-id"  # the same for all tries of one call
 # Whose account at the provider pays: with a credential of ours that is not the caller's choice.
-_CALLERS_OWN = (b"authorization", b"x-api-key", b"openai-organization", b"openai-project")
+_CALLERS_OWN = (
+    b"authorization",
+    b"api-key",
+    b"x-api-key",
+    b"anthropic-workspace-id",
+    b"openai-organization",
+    b"openai-project",
+)
+_SIGNATURE = b"aws4-"  # an authorization made for our host name and path: worth nothing elsewhere
 
 # Query members that select a version of the API.  On a metered route nothing else is forwarded:
 # the quote was made from the body, and no server may find a bound or a model anywhere else.
@@ -51,21 +64,43 @@ def status_line(status: int) -> bytes:
     return STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
 
 
-def upstream_head(x: Exchange, head: Head, origin: Origin, body_bytes: int) -> bytes:
-    """The head of the request to the upstream; made once for heads that repeat."""
+def upstream_head(
+    x: Exchange,
+    head: Head,
+    origin: Origin,
+    pieces: Sequence[bytes | bytearray | memoryview],
+    body_bytes: int,
+) -> bytes:
+    """The head of the request to the upstream; made once for heads that repeat.  Raises Refusal
+    where it cannot be signed."""
     is_anonymous = x.caller is None
     made = head.forwarded
     if made is None or made[0] is not origin or made[1] is not is_anonymous:
         made = head.forwarded = (origin, is_anonymous, _request_lines(x, origin))
+    lines = made[2]
+    if origin.signer is not None:
+        lines += _signature(x, origin, origin.signer, pieces)
     if x.request.method == b"GET":
-        return made[2] + _CRLF
-    return b"%bcontent-length: %d\r\n\r\n" % (made[2], body_bytes)
+        return lines + _CRLF
+    return b"%bcontent-length: %d\r\n\r\n" % (lines, body_bytes)
+
+
+def _signature(
+    x: Exchange,
+    origin: Origin,
+    signer: Signer,
+    pieces: Sequence[bytes | bytearray | memoryview],
+) -> bytes:
+    """The lines that a signer adds: each request has its own."""
+    path = origin.base_path + x.route.upstream_path
+    method = x.request.method
+    fields = list(_forwarded(x))
+    return signer.sign(method, origin.authority, path, _query(x), fields, pieces)
 
 
 def _request_lines(x: Exchange, origin: Origin) -> bytes:
-    """The request line and all fields but the length."""
+    """The request line and all fields but the length and a signature."""
     request = x.request
-    headers = request.headers
     query = _query(x)
     lines = [
         request.method,
@@ -77,21 +112,29 @@ def _request_lines(x: Exchange, origin: Origin) -> bytes:
         origin.authority,
         b"\r\naccept-encoding: identity\r\n",
     ]
-    hidden = _nominated(headers)
-    for name, value in headers.items():
-        if (
-            (name in FORWARDED or name.startswith(FORWARDED_PREFIX))
-            and value.isascii()
-            and name not in hidden
-        ):
-            lines += (name, _COLON, value, _CRLF)
+    for name, value in _forwarded(x):
+        lines += (name, _COLON, value, _CRLF)
     if origin.credential:
         lines.append(origin.credential)
-    elif x.caller is None:  # a key of ours is never shown to a provider
+    elif x.caller is None and origin.signer is None:  # a key of ours is never shown to a provider
         for name in _CALLERS_OWN:
-            if name in headers and headers[name].isascii():
-                lines += (name, _COLON, headers[name], _CRLF)
+            value = request.headers.get(name, b"")
+            if value and value.isascii() and not value.lower().startswith(_SIGNATURE):
+                lines += (name, _COLON, value, _CRLF)
     return b"".join(lines)
+
+
+def _forwarded(x: Exchange) -> Iterator[tuple[bytes, bytes]]:
+    """The caller's fields that the upstream gets."""
+    headers = x.request.headers
+    hidden = _nominated(headers)
+    is_bedrock = x.route.provider == "bedrock"
+    for name, value in headers.items():
+        is_listed = name in FORWARDED or name.startswith(FORWARDED_PREFIX)
+        if is_bedrock and not is_listed:
+            is_listed = name == _BEDROCK_ID or name.startswith(_BEDROCK_PREFIX)
+        if is_listed and value.isascii() and name not in hidden:
+            yield name, value
 
 
 def _nominated(headers: dict[bytes, bytes]) -> tuple[bytes, ...]:

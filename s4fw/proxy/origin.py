@@ -3,11 +3,34 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from urllib.parse import urlsplit
 
-# What comes before the key, by dialect name.
-_CREDENTIAL_BY_DIALECT = {"openai": b"authorization: Bearer "}
+# What comes before the key, by how it is sent, and how it is sent by dialect.
+_CREDENTIAL = {
+    "bearer": b"authorization: Bearer ",
+    "api-key": b"api-key: ",
+    "x-api-key": b"x-api-key: ",
+}
+_AUTH_BY_DIALECT = {"openai": "bearer", "anthropic": "x-api-key", "bedrock": "bearer"}
+
+
+class Signer(Protocol):
+    """Signs each request to an upstream that takes no fixed credential."""
+
+    def sign(
+        self,
+        method: bytes,
+        authority: bytes,
+        path: bytes,
+        query: bytes,
+        fields: Sequence[tuple[bytes, bytes]],
+        pieces: Sequence[bytes | bytearray | memoryview],
+    ) -> bytes:
+        """The header lines to add, each with its CR LF.  All but the length is as it will be sent;
+        `fields` are those of the caller that are forwarded, `pieces` the body.  Raises Refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +41,20 @@ class Origin:
     port: int
     is_tls: bool
     base_path: bytes  # what stands before each route's upstream path, without a trailing slash
-    credential: bytes = field(default=b"", repr=False)  # a header line; empty: the caller's passes
+    credential: bytes = field(default=b"", repr=False)  # a header line of ours
+    signer: Signer | None = field(default=None, repr=False)  # without both the caller's own passes
 
     @classmethod
-    def of(cls, dialect: str, base_url: str, api_key: str | None = None) -> Origin:
-        """Read a base URL as the configuration stores it: without `/v1`, query or user."""
+    def of(
+        cls,
+        dialect: str,
+        base_url: str,
+        api_key: str | None = None,
+        auth: str | None = None,
+        signer: Signer | None = None,
+    ) -> Origin:
+        """Read a base URL as the configuration stores it: without `/v1`, query or user.  `auth`
+        says how the key is sent: bearer, api-key or x-api-key, else as the dialect has it."""
         parts = urlsplit(base_url)
         is_tls = parts.scheme == "https"
         if parts.hostname is None or parts.scheme not in ("http", "https"):
@@ -33,10 +65,11 @@ class Origin:
             is_tls=is_tls,
             base_path=parts.path.rstrip("/").encode("ascii"),
             credential=(
-                _CREDENTIAL_BY_DIALECT[dialect] + api_key.encode("ascii") + b"\r\n"
+                _CREDENTIAL[auth or _AUTH_BY_DIALECT[dialect]] + api_key.encode("ascii") + b"\r\n"
                 if api_key
                 else b""
             ),
+            signer=signer,
         )
 
     @property

@@ -73,7 +73,7 @@ class Proxy:
         return not self.is_draining and self._is_ready()
 
     def swap_origins(self, origins: Mapping[str, Origin]) -> None:
-        """Replace the upstreams, by dialect name; those that stay keep their connections."""
+        """Replace the upstreams, by name; those that stay keep their connections."""
         old = self._connectors
         self._connectors = {}
         for name, origin in origins.items():
@@ -86,9 +86,9 @@ class Proxy:
         for connector in old.values():
             connector.close()
 
-    def connector(self, dialect: str) -> Connector | None:
-        """The way to the upstream of a dialect, None where none is configured."""
-        return self._connectors.get(dialect)
+    def connector(self, upstream: str) -> Connector | None:
+        """The way to an upstream by its name, None where it is not configured."""
+        return self._connectors.get(upstream)
 
     # Stopping.
 

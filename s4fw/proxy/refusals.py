@@ -59,6 +59,11 @@ def own(x: Exchange, answer: Answer, connection: bytes) -> bytes:
     return compose(answer.status, answer.headers, answer.body, extra=extra, connection=connection)
 
 
+def probed(connection: bytes) -> bytes:
+    """The answer to a HEAD that only asks whether anybody is here."""
+    return compose(200, (), b"", connection=connection)
+
+
 HEALTH_PATHS = frozenset({b"/healthz", b"/readyz"})
 
 _TEXT = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")]

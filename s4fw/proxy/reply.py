@@ -26,6 +26,17 @@ _NAMES = ("whole", "chunked", "until close", "nowhere")
 _EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
+def _missing_of_a_stream(lines: bytes) -> bytes:
+    """What a proxy between us and the caller must be told, so that it does not collect a stream."""
+    told = b"\r\n" + lines.lower()
+    missing = b""
+    if b"\r\nx-accel-buffering:" not in told:
+        missing += b"x-accel-buffering: no\r\n"
+    if b"\r\ncache-control:" not in told:
+        missing += b"cache-control: no-cache\r\n"
+    return missing
+
+
 class Caller(Protocol):
     """The connection of the caller."""
 
@@ -95,9 +106,7 @@ class Reply:
             return
         lines = self._lines
         if self._is_event_stream:
-            lines += b"x-accel-buffering: no\r\n"  # a proxy in front must not collect it
-            if b"\r\ncache-control:" not in b"\r\n" + lines.lower():
-                lines += b"cache-control: no-cache\r\n"
+            lines += _missing_of_a_stream(lines)
         if caller.is_http11:
             self._mode = CHUNKED
             end = caller.connection_line + b"transfer-encoding: chunked\r\n\r\n"

@@ -6,9 +6,11 @@ fixed, each figure with its reason.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from s4fw.config.listeners import Server
+from s4fw.config.upstreams import Upstream
 
 NS_PER_S = 1_000_000_000
 KIB = 1024
@@ -48,10 +50,11 @@ class Settings:
     whole_answer_bytes_max: int = 1 * MIB
     answer_headers_bytes_max: int = 64 * KIB  # twice what we take from callers
     deadline_tick_ns: int = NS_PER_S // 10  # how late a deadline may be noticed
+    prefixes: frozenset[bytes] = frozenset()  # what a path may begin with, each naming an upstream
 
     @classmethod
-    def of(cls, server: Server) -> Settings:
-        """The settings that the `server` section of the configuration describes."""
+    def of(cls, server: Server, upstreams: Iterable[Upstream] = ()) -> Settings:
+        """The settings that these sections of the configuration describe."""
         limits, timeouts = server.limits, server.timeouts
         return cls(
             body_bytes_max=limits.body_bytes,
@@ -66,6 +69,7 @@ class Settings:
             first_byte_ns=_ns(timeouts.first_byte_s),
             stream_idle_ns=_ns(timeouts.stream_idle_s),
             total_ns=_ns(timeouts.total_s),
+            prefixes=frozenset(one.prefix.encode() for one in upstreams if one.prefix is not None),
         )
 
 

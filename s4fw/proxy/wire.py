@@ -3,6 +3,9 @@
 A close loses what is not yet read on the other side, so the last answer is followed by lingering:
 our side is closed, what the caller still sends is dropped for a bounded time (RFC 9112 9.6).  A
 caller that takes its bytes slowly is waited for as long as it takes any; a deaf one is cut.
+
+TLS has no half-close: there the transport's own close does the same, it says goodbye after the last
+byte and drops what comes until the caller has said it, too.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from s4fw.proxy.deadlines import Timed, Wheel
 
 # Up to here one copy into one buffer is cheaper than three buffers for the kernel.
 _JOINED_BYTES_MAX = 8 * 1024
+# What a caller may leave unread before its upstream is paused; over plain TCP the loop's default.
+_UNSENT_BYTES_MAX = 64 * 1024
 
 
 class Wire(Timed):
@@ -27,6 +32,7 @@ class Wire(Timed):
         "_has_eof",
         "_is_paused",
         "_is_stalled",
+        "_is_tls",
         "_transport",
         "_unsent",
         "_wheel",
@@ -40,10 +46,14 @@ class Wire(Timed):
         self._has_eof = False  # the caller closed its writing side
         self._is_paused = False  # we do not read
         self._is_stalled = False  # the caller does not read
+        self._is_tls = False
         self._unsent = 0  # bytes it had not taken when last looked at
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if transport.get_extra_info("sslcontext") is not None:
+            self._is_tls = True
+            self._transport.set_write_buffer_limits(_UNSENT_BYTES_MAX)  # uvloop has 512 KiB here
 
     def write(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -83,11 +93,11 @@ class Wire(Timed):
         self._ahead = b""
         if transport is None or transport.is_closing():
             return
-        if self._has_eof:
+        self._read_on()
+        if self._has_eof or self._is_tls:
             transport.close()
         elif transport.can_write_eof():
             transport.write_eof()
-        self._read_on()
 
     def _keep(self, data: bytes) -> None:
         """Keep what came too early and read no more until its turn."""

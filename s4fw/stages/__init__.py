@@ -17,6 +17,7 @@ from s4fw.stages.quote import Quote
 from s4fw.stages.rate import Rate
 from s4fw.stages.read import Read
 from s4fw.stages.reconcile import Reconcile
+from s4fw.stages.route import Route
 from s4fw.tokens import TokenCounter
 
 
@@ -35,6 +36,7 @@ def build(
             Read(offload),  # one strict reading of the body; most bad input ends here
             Attribute(config.attribution, rates.priced_as),  # who pays
             Rate(budgets.callers),  # whether it comes too fast
+            Route(list(config.upstreams.values())),  # which upstream it goes to
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
             Budget(budgets),  # takes the money, last: a refusal almost never has to give back
             Reconcile(budgets, rates, counters),  # first at finish: what it did cost

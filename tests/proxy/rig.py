@@ -85,6 +85,7 @@ class Recorder(Stage):
     def admit(self, x: Exchange) -> Admitted:
         self.bodies.append(bytes(x.request.body))
         x.quote_nusd = 1_234_000
+        x.upstream = x.route.provider
         return self.decide(x)
 
     def finish(self, x: Exchange) -> None:
