@@ -19,7 +19,10 @@ class PublishedWords(RateCalls):
 
     def clock(self) -> tuple[int, tuple[int, ...]]:
         """What the master published last: (offset_ns, starts_s); zeros in a new table."""
-        offset, starts = self._ffi.new("int64_t *"), self._ffi.new("int64_t[]", self._lib.S4_WINDOWS)
+        offset, starts = (
+            self._ffi.new("int64_t *"),
+            self._ffi.new("int64_t[]", self._lib.S4_WINDOWS),
+        )
         self._lib.s4_table_clock(self._t, offset, starts)
         return offset[0], tuple(self._ffi.unpack(starts, self._lib.S4_WINDOWS))
 
