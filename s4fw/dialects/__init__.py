@@ -7,13 +7,16 @@ governed and not forwarded.  A further provider is a further file here and its r
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from s4fw.core.dialect import Dialect, Route
 from s4fw.core.verdict import Block
+from s4fw.dialects.anthropic import Anthropic
 from s4fw.dialects.openai import OpenAI
 from s4fw.errors import ENDPOINT_NOT_GOVERNED, INVALID_REQUEST, METHOD_NOT_ALLOWED
 
 OPENAI = OpenAI()
+ANTHROPIC = Anthropic()
 
 # Raw path -> method -> route.
 ROUTES: dict[bytes, dict[bytes, Route]] = {
@@ -23,8 +26,21 @@ ROUTES: dict[bytes, dict[bytes, Route]] = {
     b"/v1/models": {
         b"GET": Route("openai.models", OPENAI, False, b"/v1/models", "openai"),
     },
+    b"/v1/messages": {
+        b"POST": Route("anthropic.messages", ANTHROPIC, True, b"/v1/messages", "anthropic"),
+    },
+    b"/v1/messages/count_tokens": {
+        b"POST": Route(
+            "anthropic.count_tokens", ANTHROPIC, False, b"/v1/messages/count_tokens", "anthropic"
+        ),
+    },
+    # Bedrock has Anthropic's shape too, under a path of its own.
+    b"/anthropic/v1/messages": {
+        b"POST": Route("bedrock.messages", ANTHROPIC, True, b"/anthropic/v1/messages", "bedrock"),
+    },
 }
 
+_VERSION = b"anthropic-version"  # every request of its SDKs has it
 _MODEL_PATH = re.compile(rb"/v1/models/[A-Za-z0-9._:-]{1,128}")
 
 # What some server on the way might decode into another path or another header line: control bytes
@@ -32,8 +48,14 @@ _MODEL_PATH = re.compile(rb"/v1/models/[A-Za-z0-9._:-]{1,128}")
 _UNSAFE = re.compile(rb"[\x00-\x20\x7f\\]|%(?:[01][0-9A-Fa-f]|7[Ff]|2[Ee]|5[Cc])|/\.{1,2}(?:/|$)")
 
 
-def match(method: bytes, raw_path: bytes) -> Route | Block:
-    """The route of a request, or why there is none.  `raw_path` is without the query."""
+NO_HEADERS: Mapping[bytes, bytes] = {}
+
+
+def match(
+    method: bytes, raw_path: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS
+) -> Route | Block:
+    """The route of a request, or why there is none.  `raw_path` is without the query; `headers`
+    by lower-case names tell apart whose models are asked for, which share a path."""
     by_method = ROUTES.get(raw_path)
     if by_method is None:
         if _UNSAFE.search(raw_path):
@@ -45,19 +67,30 @@ def match(method: bytes, raw_path: bytes) -> Route | Block:
             )
         by_method = {b"GET": Route("openai.models", OPENAI, False, raw_path, "openai")}
     route = by_method.get(method)
+    if route is not None and route.name == "openai.models" and _VERSION in headers:
+        return Route("anthropic.models", ANTHROPIC, False, raw_path, "anthropic")
     if route is None:
         allowed = ", ".join(sorted(name.decode() for name in by_method))
         return Block(METHOD_NOT_ALLOWED, f"this path takes {allowed}", allow=allowed)
     return route
 
 
-def dialect_of(raw_path: bytes) -> Dialect:
-    """The dialect in which to refuse a request that has no route: the best guess by its path."""
+# Paths of Anthropic's, governed or not: messages and their batches, the legacy completions.
+_ANTHROPIC_PATH = re.compile(rb"/anthropic/|/v1/(?:messages|complete)(?:/|$)")
+
+
+def dialect_of(raw_path: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Dialect:
+    """The dialect in which to refuse a request that has no route: the best guess by its head."""
+    if _VERSION in headers or _ANTHROPIC_PATH.match(raw_path):
+        return ANTHROPIC
     return OPENAI
 
 
 def refusal_for(
-    raw_path: bytes, block: Block, request_id: str
+    raw_path: bytes,
+    block: Block,
+    request_id: str,
+    headers: Mapping[bytes, bytes] = NO_HEADERS,
 ) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of a refusal before a route is known."""
-    return dialect_of(raw_path).refusal(block, request_id)
+    return dialect_of(raw_path, headers).refusal(block, request_id)
