@@ -79,6 +79,7 @@ UPSTREAM_TIMEOUT = Code("upstream_timeout", Source.UPSTREAM, 504)
 
 FIREWALL_OVERLOADED = Code("firewall_overloaded", Source.INTERNAL, 503, Retry.LATER)
 FIREWALL_DRAINING = Code("firewall_draining", Source.INTERNAL, 503, Retry.LATER)
+CREDENTIALS_MISSING = Code("upstream_credentials_missing", Source.INTERNAL, 503, Retry.LATER)
 FIREWALL_UNAVAILABLE = Code("firewall_unavailable", Source.INTERNAL, 503)
 INTERNAL_ERROR = Code("internal_error", Source.INTERNAL, 500)
 
