@@ -32,7 +32,7 @@ class Estate:
 
     def __init__(self, config: Config) -> None:
         runtime = rundir.made(config.paths.runtime)
-        rundir.made(config.paths.state)
+        self.hash_key = rundir.kept_key(rundir.made(config.paths.state) / "labels.key")
         self.lock = MasterLock(runtime / "master.lock")
         self.started_s = time.time_ns() // 10**9
         self.table, self.table_id = _table(runtime)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from pathlib import Path
 
 from s4fw.process.exitcode import FAILED, Stop
@@ -27,6 +28,22 @@ def write_whole(path: Path, data: bytes) -> None:
     with os.fdopen(fd, "wb") as file:
         file.write(data)
     os.replace(temporary, path)
+
+
+def kept_key(path: Path) -> bytes:
+    """The 32 random bytes kept in a file, made where there are none.  Raises Stop.
+
+    A new key is a new name for every value that is hidden with it.
+    """
+    try:
+        if not path.exists():
+            write_whole(path, secrets.token_bytes(32))
+        key = path.read_bytes()
+    except OSError as fault:
+        raise Stop(FAILED, f"cannot read or make {path}: {fault.strerror}") from fault
+    if len(key) != 32:
+        raise Stop(FAILED, f"{path} does not hold 32 bytes; remove it for a new one")
+    return key
 
 
 def write_ports(runtime: Path, data: int, admin: int) -> None:

@@ -41,10 +41,11 @@ def built(
     tokens: TokenCounter,
     offload: Offload,
     resolver: Resolver,
+    hash_key: bytes,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     values_max = dict(config.attribution.max_values)
     callers = Callers(table, config.limits)
     budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver, callers)
-    pipeline = build(config, budgets, rates, tokens, offload, table.counters())
+    pipeline = build(config, budgets, rates, tokens, offload, table.counters(), hash_key)
     return Runtime(config, generation, rates, budgets, pipeline)

@@ -96,10 +96,11 @@ class Worker:
         )
 
     def _built(self, config: Config, generation: int, rates: RateCard) -> Runtime:
-        tokens, resolver = self._estate.tokens, self._resolver
+        estate = self._estate
         return built(
-            config, generation, self._table, self._clock, rates, tokens, self._offload, resolver
-        )
+            config, generation, self._table, self._clock, rates, estate.tokens, self._offload,
+            self._resolver, estate.hash_key,
+        )  # fmt: skip
 
     def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:
         """Run what is long and pure in a thread; it must not touch the table."""

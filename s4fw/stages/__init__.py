@@ -28,13 +28,14 @@ def build(
     tokens: TokenCounter,
     offload: Offload,
     counters: memoryview,
+    hash_key: bytes,
 ) -> Pipeline:
     """The pipeline of one configuration.  A worker calls it at its start and at each reload."""
     return Pipeline(
         [
             Identify(config.keys),  # who calls; unknown keys end at the head
             Read(offload),  # one strict reading of the body; most bad input ends here
-            Attribute(config.attribution, rates.priced_as),  # who pays
+            Attribute(config.attribution, rates.priced_as, hash_key),  # who pays
             Rate(budgets.callers),  # whether it comes too fast
             Route(list(config.upstreams.values())),  # which upstream it goes to
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
