@@ -17,9 +17,39 @@ MAX_VALUES = {
 }  # fmt: skip
 RESERVED = frozenset({OTHER, UNATTRIBUTED})
 
+# Headers of others that can count; `baggage` is for its plain names, s4fw.* count always.
+ALIASES = (
+    "baggage",
+    "cf-aig-metadata",
+    "helicone-property-customer",
+    "helicone-property-feature",
+    "helicone-property-tenant",
+    "helicone-session-id",
+    "helicone-user-id",
+    "x-amzn-bedrock-request-metadata",
+    "x-claude-code-agent-id",
+    "x-claude-code-session-id",
+    "x-litellm-agent-id",
+    "x-litellm-session-id",
+    "x-litellm-spend-logs-metadata",
+    "x-litellm-tags",
+    "x-portkey-metadata",
+)
+BODY_FIELDS = (
+    *(f"metadata.{name}" for name in SETTABLE),
+    *(f"requestMetadata.{name}" for name in SETTABLE),
+    "safety_identifier",
+    "user",
+    "metadata.user_id",
+    "prompt_cache_key",
+    "conversation",
+)
+
 VALUE_WORDS = "1 to 128 letters, digits or ._:@/-"
 Value = Annotated[str, Text(VALUE, VALUE_WORDS)]
 Dimension = Annotated[str, Choice(*SETTABLE)]
+Alias = Annotated[str, Choice(*ALIASES)]
+BodyField = Annotated[str, Choice(*BODY_FIELDS)]
 
 
 def _with_defaults(value: Any) -> Any:
@@ -27,7 +57,7 @@ def _with_defaults(value: Any) -> Any:
 
 
 class Attribution(Section):
-    """Bounds of what headers can say about who pays."""
+    """What requests can say about who pays, beside x-s4fw-* headers, and its bounds."""
 
     max_values: Annotated[
         dict[Dimension, Annotated[int, Whole(1, 10_000_000)]], BeforeValidator(_with_defaults)
@@ -39,10 +69,27 @@ class Attribution(Section):
     known: dict[Dimension, frozenset[Value]] = setting(
         "The values of a dimension that exist; every other one counts as `unattributed`.", {}
     )
+    require: frozenset[Dimension] = setting(
+        "The dimensions that a request must have a value for; others are refused with 400.", []
+    )
+    aliases: tuple[Alias, ...] = setting(
+        "Headers of other gateways and tools that count, too; the first that names a dimension"
+        " does. What a key pins or may not set they cannot change.",
+        [],
+    )
+    body_fields: tuple[BodyField, ...] = setting(
+        "Fields of the body that count after all headers, the first first. Of their values only a"
+        " keyed hash is kept, but for those listed under `known`.",
+        [],
+    )
 
 
 def attribution_problems(attribution: Attribution) -> Iterator[tuple[str, str]]:
     """What is wrong within the section, as (path, sentence)."""
+    for name in ("aliases", "body_fields"):
+        listed: tuple[str, ...] = getattr(attribution, name)
+        for value in sorted({value for value in listed if listed.count(value) > 1}):
+            yield f"attribution.{name}", f"lists {value} twice"
     for dimension, values in attribution.known.items():
         path = f"attribution.known.{dimension}"
         if not values:
