@@ -69,7 +69,8 @@ def part_problems(parts: Parts) -> Iterator[tuple[str, str]]:
     """Everything that does not fit together, as (path, sentence)."""
     yield from listener_problems(parts.server, parts.admin)
     yield from upstream_problems(parts.upstreams)
-    yield from key_problems(parts.keys, parts.attribution)
+    has_master = parts.server is None or parts.server.sigv4_master is not None
+    yield from key_problems(parts.keys, parts.attribution, has_master)
     if parts.attribution is not None:
         yield from attribution_problems(parts.attribution)
     if parts.limits is not None:

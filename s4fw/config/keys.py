@@ -11,6 +11,7 @@ from pydantic import model_validator
 from s4fw.config.attribution import RESERVED, SETTABLE, Attribution, Value
 from s4fw.config.forms import Choice, Text
 from s4fw.config.section import Section, setting
+from s4fw.config.sigv4 import AWS_ID_PREFIXES
 
 PINNABLE = ("tenant", "feature", "customer", "agent")
 MAY_SET = ("session", "agent")  # unless the key pins one of them
@@ -28,8 +29,15 @@ class Key(Section):
     """One caller."""
 
     id: Value = setting("Its name in budgets, ledger and logs.")
-    sha256: Annotated[str, Text(r"[0-9a-f]{64}", "64 lower-case hex digits")] = setting(
-        "The SHA-256 of the key; `s4fw keys hash` prints it."
+    sha256: Annotated[str, Text(r"[0-9a-f]{64}", "64 lower-case hex digits")] | None = setting(
+        "The SHA-256 of the key; `s4fw keys hash` prints it. Not needed beside access_key_id.", None
+    )
+    access_key_id: (
+        Annotated[str, Text(r"[A-Za-z0-9_-]{8,64}", "8 to 64 letters, digits, - and _")] | None
+    ) = setting(
+        "For AWS SDKs: the access key id it signs with (SigV4); `s4fw keys sigv4` prints one with"
+        " its secret. Needs server.sigv4_master.",
+        None,
     )
     tenant: Value | None = setting("The tenant all its requests are for.", None)
     feature: Value | None = setting("The feature all its requests are for.", None)
@@ -56,22 +64,47 @@ class Key(Section):
 
 
 def key_problems(
-    keys: Mapping[int, Key], attribution: Attribution | None
+    keys: Mapping[int, Key], attribution: Attribution | None, has_sigv4_master: bool
 ) -> Iterator[tuple[str, str]]:
     """What is wrong with the keys (by their place in the list), as (path, sentence)."""
     ids: dict[str, int] = {}
     digests: dict[str, int] = {}
+    access_key_ids: dict[str, int] = {}
     for at, key in keys.items():
         path = f"keys[{at}]"
         first = ids.setdefault(key.id, at)
         if first != at:
             yield f"{path}.id", f"is {key.id}, which is the id of keys[{first}] already"
-        first = digests.setdefault(key.sha256, at)
-        if first != at:
-            yield f"{path}.sha256", f"is the digest of keys[{first}] already"
+        if key.sha256 is not None:
+            first = digests.setdefault(key.sha256, at)
+            if first != at:
+                yield f"{path}.sha256", f"is the digest of keys[{first}] already"
+        if key.access_key_id is not None:
+            first = access_key_ids.setdefault(key.access_key_id, at)
+            if first != at:
+                yield f"{path}.access_key_id", f"is that of keys[{first}] already"
+        yield from _credential_problems(path, key, has_sigv4_master)
         if key.id in RESERVED:
             yield f"{path}.id", f"is {key.id}, which is the firewall's own word"
         yield from _pin_problems(path, key, attribution)
+
+
+def _credential_problems(path: str, key: Key, has_master: bool) -> Iterator[tuple[str, str]]:
+    if key.sha256 is None and key.access_key_id is None:
+        yield path, "has neither sha256 nor access_key_id: nobody could call with it"
+    if key.access_key_id is None:
+        return
+    if key.access_key_id.startswith(AWS_ID_PREFIXES):
+        yield (
+            f"{path}.access_key_id",
+            "looks like one of AWS, whose secret the firewall cannot know; `s4fw keys sigv4` makes"
+            " one",
+        )
+    if not has_master:
+        yield (
+            f"{path}.access_key_id",
+            "needs server.sigv4_master, from which its secret is derived",
+        )
 
 
 def _pin_problems(

@@ -31,13 +31,15 @@ def build(
     hash_key: bytes,
 ) -> Pipeline:
     """The pipeline of one configuration.  A worker calls it at its start and at each reload."""
+    master = config.server.sigv4_master
     return Pipeline(
         [
-            Identify(config.keys),  # who calls; unknown keys end at the head
+            # Who calls: unknown keys end at the head, wrong signatures before the body is parsed.
+            Identify(config.keys, master.get_secret_value() if master else None, offload),
             Read(offload),  # one strict reading of the body; most bad input ends here
+            Route(list(config.upstreams.values())),  # which upstream it goes to
             Attribute(config.attribution, rates.priced_as, hash_key),  # who pays
             Rate(budgets.callers),  # whether it comes too fast
-            Route(list(config.upstreams.values())),  # which upstream it goes to
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
             Budget(budgets),  # takes the money, last: a refusal almost never has to give back
             Reconcile(budgets, rates, counters),  # first at finish: what it did cost

@@ -1,6 +1,7 @@
 """Who calls and who pays: keys by digest, pinned values, headers that may or may not set one."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,7 @@ class Key:
     """A caller as the configuration has it."""
 
     id: str = "bot"
+    access_key_id: str | None = None
     secret: str = "k-1"
     tenant: str | None = "acme"
     feature: str | None = None
@@ -46,11 +48,16 @@ def priced_as(model: str, provider: str, upstream: str) -> str | None:
     return {"gpt-4o": "gpt-4o", "ft:gpt-4o:mine": "ft:gpt-4o"}.get(model)
 
 
+def nothing_is_long(_: Callable[[], Any]) -> Any:
+    """No body of these tests is worth a thread."""
+    raise AssertionError("a thread was asked for")
+
+
 class Stages:
     """The two stages that say who pays."""
 
     def __init__(self, keys: list[Key], *rest: Any) -> None:
-        self.identify, self.attribute = Identify(keys), Attribute(*rest)
+        self.identify, self.attribute = Identify(keys, None, nothing_is_long), Attribute(*rest)
 
     def open(self, x: Exchange) -> Verdict:
         return self.identify.open(x) or self.attribute.open(x)
