@@ -29,6 +29,7 @@ from s4fw.core.request import Request
 from s4fw.core.verdict import Block
 from s4fw.dialects import ROUTES
 from s4fw.ledger.budgets import Budgets
+from s4fw.ledger.callers import Callers
 from s4fw.ledger.journal import JournalRow, read
 from s4fw.ledger.table import CellInfo, Table
 from s4fw.ledger.window import Clock, boot_ns
@@ -71,9 +72,12 @@ class Play:
         self.offloaded = 0
         rates = RateCard.load(config.pricing.overrides, of_upstreams=config.prices_of_upstreams)
         clock = Clock(time.time_ns() - boot_ns())
-        self.ledger = Budgets(self.table, config.budgets, clock, rates.version)
+        callers = Callers(self.table, config.limits)
+        self.ledger = Budgets(self.table, config.budgets, clock, rates.version, callers=callers)
         self.counters = self.table.counters()
-        self.pipeline = build(config, self.ledger, rates, _tokens(), self._offload, self.counters)
+        self.pipeline = build(
+            config, self.ledger, rates, _tokens(), self._offload, self.counters, bytes(32)
+        )
 
     def __enter__(self) -> Play:
         return self

@@ -41,6 +41,9 @@ class Declared:
     """The values that were declared."""
 
     known: dict[str, frozenset[str]] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    body_fields: tuple[str, ...] = ()
+    require: frozenset[str] = frozenset()
 
 
 def priced_as(model: str, provider: str, upstream: str) -> str | None:
@@ -57,7 +60,7 @@ class Stages:
     """The two stages that say who pays."""
 
     def __init__(self, keys: list[Key], *rest: Any) -> None:
-        self.identify, self.attribute = Identify(keys, None, nothing_is_long), Attribute(*rest)
+        self.identify, self.attribute = Identify(keys, None, nothing_is_long), Attribute(*rest, bytes(32))
 
     def open(self, x: Exchange) -> Verdict:
         return self.identify.open(x) or self.attribute.open(x)
