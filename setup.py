@@ -72,6 +72,8 @@ setup(
     ],
     extras_require={
         "test": [
+            "anthropic==2.12.0",
+            "boto3==1.44.5",
             "trustme==1.2.1",
             "hypothesis==6.170.15",
             "mypy==2.4.1",  # brings mypyc too

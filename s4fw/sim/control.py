@@ -5,6 +5,7 @@ GET  /sim/requests?last=N    {count, requests}: the last N (100) as received, bo
 GET  /sim/state              {held, in_flight, connections, requests}
 POST /sim/faults             {"faults": "cut:3", "times": 2} for all (or the next 2) calls;
                              {"raw": {"name": "<base64>"}} stores answers for fault raw:name
+POST /sim/cache              {"on": false} or {"min_tokens": 64}: the prompt cache, until a reset
 POST /sim/release            lets go of the answers held by fault `hold`: {released}
 POST /sim/reset              forgets everything
 """
@@ -39,6 +40,7 @@ class Control:
             ("GET", "/sim/requests"): self._requests,
             ("GET", "/sim/state"): self._state,
             ("POST", "/sim/faults"): self._faults,
+            ("POST", "/sim/cache"): self._cache,
             ("POST", "/sim/release"): self._release,
             ("POST", "/sim/reset"): self._reset,
         }
@@ -78,6 +80,13 @@ class Control:
             self._simulator.faults = faults
             self._simulator.faults_left = int(asked.get("times", -1)) if faults else 0
         return 200, {"faults": self._simulator.faults}
+
+    def _cache(self, call: Call) -> Answer:
+        asked = orjson.loads(call.body)
+        prompts = self._simulator.prompts
+        prompts.is_caching = bool(asked.get("on", prompts.is_caching))
+        prompts.cached_tokens_min = int(asked.get("min_tokens", prompts.cached_tokens_min))
+        return 200, {"on": prompts.is_caching, "min_tokens": prompts.cached_tokens_min}
 
     def _release(self, call: Call) -> Answer:
         return 200, {"released": self._simulator.delivery.gate.release()}

@@ -119,9 +119,8 @@ class Catalogue:
         return dearer, self.row(dearer, provider) or price
 
     def ids(self, provider: str = "openai") -> list[str]:
-        """The models listed to callers; more are accepted than are listed."""
-        names = [name for pair in SNAPSHOTS.items() for name in pair]
-        real = [name for name in names if self.rates.row(name, provider) is not None]
+        """The models listed to callers; more mock names are accepted than are listed."""
+        real = [row.model for row in self.rates.rows() if row.provider == provider]
         return sorted({*self.prices, *real})
 
 

@@ -100,6 +100,13 @@ class Prompts:
             return self._marked(tokens, ends)
         return self._implicit(tokens, reading.base, ends)
 
+    def tokens(self, model: str, reading: Reading, pieces: Iterable[Piece]) -> int:
+        """Count a prompt and leave the cache alone."""
+        encoding = self._encoding(model)
+        raws = (orjson.dumps({piece.kind: piece.value}) for piece in pieces)
+        counts = (self._tokens(encoding, reading.name, raw, reading.measure) for raw in raws)
+        return reading.base + sum(counts)
+
     def forget(self) -> None:
         """Empty the prompt cache and let it work as it did at first."""
         self._prefixes.clear()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from s4fw.sim.anthropic import Anthropic
 from s4fw.sim.control import Control
 from s4fw.sim.delivery import Delivery, Wire
 from s4fw.sim.engine import Engine
@@ -65,6 +66,11 @@ class Simulator:
         generator = Generator(self.prompts, seed=options.seed, output_tokens=options.output_tokens)
         engine = Engine(self.catalogue, self.prompts, generator)
         self._openai = OpenAI(engine)
+        self._anthropic = Anthropic(engine)
+        self._at_bedrock: dict[str, Api] = {
+            "/openai": OpenAI(engine, "bedrock"),
+            "/anthropic": Anthropic(engine, "bedrock"),
+        }
         self.delivery = Delivery(options.pace)
         self.ledger = Ledger()
         self.recorder = Recorder()
@@ -107,7 +113,12 @@ class Simulator:
 
     def _api(self, call: Call) -> tuple[Api, str]:
         """Which API a call is for, and its path there."""
-        return self._openai, call.path
+        path = call.path
+        for prefix, api in self._at_bedrock.items():
+            if path.startswith(prefix + "/"):
+                return api, path.removeprefix(prefix)
+        is_anthropic = path.startswith("/v1/messages") or "anthropic-version" in call.headers
+        return self._anthropic if is_anthropic else self._openai, path
 
     def _reply(self, call: Call, api: Api, path: str) -> Reply:
         """Decide the whole answer; a provider's refusal is one too."""

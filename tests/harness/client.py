@@ -38,7 +38,8 @@ class Answer:
     def events(self) -> list[Any]:
         """The data of each event of a streamed body; `[DONE]` as that text."""
         blocks = self.body.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n\n")
-        data = [block.removeprefix("data: ") for block in blocks if block.startswith("data: ")]
+        lines = [line for block in blocks for line in block.split("\n")]
+        data = [line.removeprefix("data: ") for line in lines if line.startswith("data: ")]
         return [text if text == "[DONE]" else json.loads(text) for text in data]
 
 

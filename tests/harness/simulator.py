@@ -13,7 +13,8 @@ from tests.harness.wait import wait_until
 
 
 class Simulator(Process):
-    """`s4fw sim` on a free port.  `base_url` is for SDKs, `url` for the firewall's upstream."""
+    """`s4fw sim` on a free port.  `base_url` is for OpenAI's SDK; `url` for the others and for the
+    firewall's upstreams."""
 
     def __init__(self, folder: Path, *args: str, name: str = "simulator") -> None:
         super().__init__(
@@ -51,6 +52,10 @@ class Simulator(Process):
         """Answer all further calls (or the next `times`) with exactly these bytes, then close."""
         raw = {"test": base64.b64encode(data).decode()}
         self._control("faults", {"faults": "raw:test", "times": times, "raw": raw})
+
+    def cache(self, *, on: bool = True, min_tokens: int = 1024) -> None:
+        """Switch the prompt cache, or let it keep shorter prompts, until the next reset."""
+        self._control("cache", {"on": on, "min_tokens": min_tokens})
 
     def ledger(self) -> Any:
         """What the provider charged: {total_nusd, billed, unbilled, rows}."""

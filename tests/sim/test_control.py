@@ -71,3 +71,19 @@ def test_wrong_control_call_says_so(
     answer = fetch(simulator.url + path, "POST", body)
     assert answer.status == status
     assert answer.json()["error"]
+
+
+def test_cache_is_switched_until_the_next_reset(simulator: Simulator) -> None:
+    """Tests of cached prompts need no prompt of a thousand tokens."""
+    simulator.cache(min_tokens=10)
+    cached = [_cached(simulator), _cached(simulator)]
+    simulator.cache(on=False)
+    cached.append(_cached(simulator))
+    simulator.reset()
+    cached += [_cached(simulator), _cached(simulator)]
+    assert cached == [0, 128, 0, 0, 0]
+
+
+def _cached(simulator: Simulator) -> int:
+    usage = post_chat(simulator.base_url, content=" word" * 150).json()["usage"]
+    return int(usage["prompt_tokens_details"]["cached_tokens"])
