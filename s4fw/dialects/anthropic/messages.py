@@ -190,7 +190,8 @@ def _read_context_management(request: Request, document: Document, name: str) ->
     if value is None:
         return
     edits = value.get("edits", []) if isinstance(value, dict) else None
-    if edits is None or not value.keys() <= {"edits"} or not all(map(_is_shrinking, edits)):
+    is_known = isinstance(edits, list) and value.keys() <= {"edits"}
+    if not is_known or not all(map(_is_shrinking, edits)):
         raise Refusal(
             UNBOUNDED_REQUEST,
             f"`{name}` is governed only with edits of type `clear_tool_uses` or `clear_thinking`",
