@@ -16,6 +16,7 @@ from s4fw.config.schema import Config
 from s4fw.ledger.table import Table, TableDamaged, is_on_tmpfs
 from s4fw.pricing import RateCard
 from s4fw.process import rundir
+from s4fw.process.credentials import Channels
 from s4fw.process.exitcode import DAMAGED_TABLE, FAILED, Stop
 from s4fw.process.masterlock import MasterLock
 from s4fw.process.sockets import listeners, place_of
@@ -40,6 +41,7 @@ class Estate:
         self.workers = listeners(
             config.server.host, config.server.port, config.server.workers, "server"
         )
+        self.credentials = Channels(config.server.workers)
         self.admin = listeners(config.admin.host, config.admin.port, 1, "admin")[0]
         rundir.write_ports(runtime, _port(self.workers[0]), _port(self.admin))
         self.is_same_boot = rundir.is_same_boot(runtime)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, MutableMapping
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
+_AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -33,6 +34,14 @@ def scrub_environment(env: MutableMapping[str, str], secrets: Iterable[str]) -> 
     for name in [name for name, value in env.items() if value in values]:
         _wipe(name)
         del env[name]
+
+
+def forget_credentials(env: MutableMapping[str, str]) -> None:
+    """Remove the AWS credentials from the environment of a child that does not look for them."""
+    for name in _AWS_SECRETS:
+        if name in env:
+            _wipe(name)
+            del env[name]
 
 
 def _wipe(name: str) -> None:

@@ -57,6 +57,7 @@ def settle_in(seat: Seat) -> None:
     os.environ.pop("NOTIFY_SOCKET", None)
     set_process_name(f"s4fw {seat.name}")
     seat.estate.keep_only(seat.listener)
+    seat.estate.credentials.keep_only(seat.index if seat.kind == "worker" else None)
     seat.estate.table.join(seat.slot, KIND_NAMES.index(seat.kind))
     seat.estate.table.set_state(STARTING)
     seat.estate.table.set_generation(seat.generation)

@@ -51,5 +51,9 @@ def _take_all_files() -> None:
 
 
 def _secrets_of(config: Config) -> list[str]:
-    secrets = [upstream.api_key for upstream in config.upstreams.values()]
-    return [s.get_secret_value() for s in (*secrets, config.admin.token) if s is not None]
+    secrets = [config.admin.token, config.server.sigv4_master]
+    for upstream in config.upstreams.values():
+        secrets.append(upstream.api_key)
+        if upstream.credentials is not None:
+            secrets += upstream.credentials.secret_access_key, upstream.credentials.session_token
+    return [secret.get_secret_value() for secret in secrets if secret is not None]

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 import uvloop
 
 from s4fw.admin.auth import Guard, is_loopback
+from s4fw.admin.facts import Event
 from s4fw.admin.server import AdminServer
 from s4fw.config.schema import Config
 from s4fw.ledger.table import TableBusy, TableFull
@@ -24,6 +26,7 @@ from s4fw.ledger.window import Clock
 from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.cellnames import CellNames
+from s4fw.process.credentials import Keeper
 from s4fw.process.estate import rates_of
 from s4fw.process.eventlog import EventLog
 from s4fw.process.exitcode import FINE
@@ -31,6 +34,7 @@ from s4fw.process.facts import StewardFacts
 from s4fw.process.lifeline import Lifeline
 from s4fw.process.seat import DRAINING, Seat, announce_up
 from s4fw.process.spend import SpendFile
+from s4fw.process.witness import LEVELS
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +61,7 @@ class Steward:
         self.facts = StewardFacts(
             self._table, self._clock, events, self._books, self._auditor, estate.started_s
         )
+        self._keeper = Keeper(estate.credentials.of_steward, loop, self._tell)
         self._adopt(seat.config, seat.generation, estate.rates.version)
         self._over = loop.create_future()
 
@@ -80,6 +85,12 @@ class Steward:
     def _adopt(self, config: Config, generation: int, prices_version: str) -> None:
         self._upkeep = Upkeep(self._table, config.budgets, self._clock)
         self.facts.adopt(config, generation, prices_version)
+        self._keeper.adopt(config)
+
+    def _tell(self, level: str, sentence: str) -> None:
+        """Something of this process's own, for the log and the last events."""
+        log.log(LEVELS[level], sentence)
+        self.facts.hear(Event(time.time_ns(), "credentials", level, sentence, {}))
 
     def _hear(self, message: tuple[Any, ...]) -> None:
         match message:

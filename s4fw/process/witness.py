@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
+LEVELS = {"info": logging.INFO, "warning": logging.WARNING, "alarm": logging.ERROR}
 _WAITING_MAX = 100
 
 
@@ -35,7 +35,7 @@ class Witness:
 
     def tell(self, event: Event) -> None:
         # The sentence is ours, so it is the message itself and not an argument to be masked.
-        log.log(_LEVELS[event.level], event.message, extra=dict(event.fields))
+        log.log(LEVELS[event.level], event.message, extra=dict(event.fields))
         self._waiting.append(("event", event))
         self._pass_on()
 

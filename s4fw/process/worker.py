@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,13 +24,16 @@ from s4fw.core.reason import Reason
 from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
+from s4fw.process.credentials import Recipient
 from s4fw.process.estate import rates_of
 from s4fw.process.exitcode import FAILED, FINE
 from s4fw.process.lifeline import Lifeline
+from s4fw.process.privacy import forget_credentials
 from s4fw.process.runtime import Runtime, built
 from s4fw.process.seat import DRAINING, Seat, announce_up
 from s4fw.process.sockets import BACKLOG
 from s4fw.proxy import ListenerTls, Origin, Proxy, Settings
+from s4fw.proxy.credentials import Wallet, signer_of
 from s4fw.proxy.tls import HANDSHAKE_S, SHUTDOWN_S
 
 log = logging.getLogger(__name__)
@@ -58,11 +62,15 @@ class Worker:
         self._follow()
         self._threads = ThreadPoolExecutor(THREADS, "s4fw-count")
         self._exit_code = FINE
+        self._wallet = Wallet()
+        self._recipient = Recipient(
+            seat.estate.credentials.of_workers[seat.index], self._wallet, loop
+        )
         self._runtime = self._built(seat.config, seat.generation, self._estate.rates)
         self._proxy = Proxy(
             _settings(seat.config),
             self._runtime.pipeline,
-            _origins(seat.config),
+            _origins(seat.config, self._wallet),
             self._table.counters(),
             lambda: self._seat.is_booted,
         )
@@ -125,7 +133,7 @@ class Worker:
             if _prices(config) != _prices(old):
                 rates = rates_of(config)
             runtime = self._built(config, generation, rates)
-            origins = _origins(config)
+            origins = _origins(config, self._wallet)
             if self._tls is not None and config.server.tls is not None:
                 self._tls.swap(config.server.tls)
         except Exception:
@@ -184,13 +192,14 @@ def _prices(config: Config) -> object:
     return config.pricing, config.prices_of_upstreams
 
 
-def _origins(config: Config) -> dict[str, Origin]:
+def _origins(config: Config, wallet: Wallet) -> dict[str, Origin]:
     return {
         name: Origin.of(
             upstream.dialect,
             upstream.url,
             upstream.api_key.get_secret_value() if upstream.api_key else None,
             upstream.auth,
+            signer_of(upstream, wallet) if upstream.is_signed else None,
         )
         for name, upstream in config.upstreams.items()
     }
@@ -198,6 +207,7 @@ def _origins(config: Config) -> dict[str, Origin]:
 
 def run(seat: Seat) -> int:
     """The child's life; returns its exit code."""
+    forget_credentials(os.environ)
     sys.setswitchinterval(SWITCH_S)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
+from s4fw.config.upstreams import Upstream
 from s4fw.dialects import sigv4
 from s4fw.errors import CREDENTIALS_MISSING, Refusal
 
@@ -116,6 +118,19 @@ class AwsSigner:
         return b"".join([b"%b: %b\r\n" % line for line in added.items()])
 
 
-def service_of(host: str) -> str:
-    """The name that requests to a host of Bedrock are signed for."""
-    return "bedrock-mantle" if host.startswith("bedrock-mantle.") else "bedrock"
+def signer_of(upstream: Upstream, wallet: Wallet) -> AwsSigner:
+    """The signer of an upstream that `is_signed`."""
+    assert upstream.region is not None, "the configuration was checked"
+    # What requests are signed for, by host: *.REGION.amazonaws.com and *.REGION.api.aws.
+    host = urlsplit(upstream.url).hostname or ""
+    service = "bedrock-mantle" if host.startswith("bedrock-mantle.") else "bedrock"
+    given = upstream.credentials
+    if given is None:
+        return AwsSigner(upstream.region, service, wallet)
+    token = given.session_token
+    fixed = Credentials(
+        given.access_key_id,
+        given.secret_access_key.get_secret_value(),
+        token.get_secret_value() if token is not None else None,
+    )
+    return AwsSigner(upstream.region, service, wallet, fixed)

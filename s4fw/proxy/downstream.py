@@ -27,6 +27,7 @@ from s4fw.core.reason import Reason
 from s4fw.core.request import Request
 from s4fw.core.verdict import Answer, Block, Verdict
 from s4fw.errors import (
+    CREDENTIALS_MISSING,
     FIREWALL_OVERLOADED,
     INTERNAL_ERROR,
     INVALID_REQUEST,
@@ -324,6 +325,9 @@ class Downstream(Wire):
         connector = self._proxy.connector(x.upstream)
         if verdict is None and connector is None:
             verdict = Block(UPSTREAM_UNREACHABLE, "no upstream is configured for this API")
+        signer = connector.origin.signer if connector is not None else None
+        if verdict is None and signer is not None and (why := signer.lack()) is not None:
+            verdict = Block(CREDENTIALS_MISSING, why)
         if verdict is None and connector is not None and self._phase == BUSY:
             self._x = None  # the forward's from here on
             assert self._head is not None

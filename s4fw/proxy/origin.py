@@ -20,6 +20,9 @@ _AUTH_BY_DIALECT = {"openai": "bearer", "anthropic": "x-api-key", "bedrock": "be
 class Signer(Protocol):
     """Signs each request to an upstream that takes no fixed credential."""
 
+    def lack(self) -> str | None:
+        """Why nothing can be signed now, as a sentence for callers; None where it can."""
+
     def sign(
         self,
         method: bytes,
