@@ -12,20 +12,15 @@ from collections.abc import Mapping
 from s4fw.core.dialect import Dialect, Route
 from s4fw.core.verdict import Block
 from s4fw.dialects.anthropic import Anthropic
-from s4fw.dialects.openai import OpenAI
+from s4fw.dialects.openai import routes as openai
 from s4fw.errors import ENDPOINT_NOT_GOVERNED, INVALID_REQUEST, METHOD_NOT_ALLOWED
 
-OPENAI = OpenAI()
+OPENAI = openai.OPENAI
 ANTHROPIC = Anthropic()
 
 # Raw path -> method -> route.
 ROUTES: dict[bytes, dict[bytes, Route]] = {
-    b"/v1/chat/completions": {
-        b"POST": Route("openai.chat", OPENAI, True, b"/v1/chat/completions", "openai"),
-    },
-    b"/v1/models": {
-        b"GET": Route("openai.models", OPENAI, False, b"/v1/models", "openai"),
-    },
+    **openai.table(),
     b"/v1/messages": {
         b"POST": Route("anthropic.messages", ANTHROPIC, True, b"/v1/messages", "anthropic"),
     },
@@ -41,7 +36,6 @@ ROUTES: dict[bytes, dict[bytes, Route]] = {
 }
 
 _VERSION = b"anthropic-version"  # every request of its SDKs has it
-_MODEL_PATH = re.compile(rb"/v1/models/[A-Za-z0-9._:-]{1,128}")
 
 # What some server on the way might decode into another path or another header line: control bytes
 # raw or encoded, encoded dots, backslashes, dot segments.
@@ -60,14 +54,20 @@ def match(
     if by_method is None:
         if _UNSAFE.search(raw_path):
             return Block(INVALID_REQUEST, "the path holds control bytes or dot segments")
-        if not _MODEL_PATH.fullmatch(raw_path):
+        found = openai.of_named(raw_path)
+        if found is None:
             return Block(
                 ENDPOINT_NOT_GOVERNED,
                 "this path is not one the firewall can meter, so it is not forwarded",
             )
-        by_method = {b"GET": Route("openai.models", OPENAI, False, raw_path, "openai")}
+        by_method = found
     route = by_method.get(method)
-    if route is not None and route.name == "openai.models" and _VERSION in headers:
+    if (
+        route is not None
+        and route.name == "openai.models"
+        and _VERSION in headers
+        and raw_path.startswith(b"/v1/")
+    ):
         return Route("anthropic.models", ANTHROPIC, False, raw_path, "anthropic")
     if route is None:
         allowed = ", ".join(sorted(name.decode() for name in by_method))

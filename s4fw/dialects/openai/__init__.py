@@ -1,56 +1,24 @@
-"""OpenAI's wire shape (https://platform.openai.com/docs/api-reference): chat completions.
+"""OpenAI's wire shapes (https://platform.openai.com/docs/api-reference).
 
-chat      reads a request: what moves money in it, strictly
-meter     reads the usage out of an answer while it passes
-envelope  writes refusals and broken streams as OpenAI's SDKs understand them
+routes           the paths
+shapes           the endpoints as dialects: chat, completions, embeddings, responses, free ones
+chat             reads a chat completions request: what moves money in it, strictly
+completions      reads a legacy completions request
+embeddings       reads an embeddings request
+responses        reads a responses request, and what of its input is not in the body
+tools            judges the tools of a responses request
+chains           remembers how large the chain is that a response ended
+members          reads and edits the members that these requests have in common
+names            names that no request may hold
+content          measures messages and items
+measure          measures what a request holds beside its content
+usage            normalises the usages of all answers
+meter            reads a chat's or completion's stream while it passes
+responsemeter    reads a response's stream while it passes
+embeddingsmeter  reads embeddings while they pass
+envelope         writes refusals and broken streams as OpenAI's SDKs understand them
 """
 
-from __future__ import annotations
+from s4fw.dialects.openai.shapes import Chat, Completions, Embeddings, OpenAI, Responses
 
-from collections.abc import Mapping
-
-from s4fw.core.dialect import Meter
-from s4fw.core.exchange import Exchange
-from s4fw.core.request import CACHE_12H
-from s4fw.core.verdict import Block
-from s4fw.dialects.account import DocumentMeter
-from s4fw.dialects.openai import chat, envelope
-from s4fw.dialects.openai.meter import StreamMeter, usage_of, usage_of_12h
-from s4fw.errors import Code
-
-
-class OpenAI:
-    """The dialect as the pipeline and the proxy see it.  Stateless."""
-
-    name = "openai"
-
-    def read(self, x: Exchange) -> None:
-        """Read a chat completions body into `x.request`.  Raises Refusal.  May run in a thread."""
-        chat.read(x.request)
-
-    def meter(
-        self, x: Exchange, status: int, is_stream: bool, fields: Mapping[bytes, bytes]
-    ) -> Meter | None:
-        """The meter of an answer; only a 2xx of a metered route carries usage."""
-        if not x.route.is_metered or not 200 <= status < 300:
-            return None
-        has_12h = x.request.cache == CACHE_12H
-        if is_stream:
-            return StreamMeter(x.request.hides_usage, has_12h)
-        return DocumentMeter(usage_of_12h if has_12h else usage_of)
-
-    def refusal(self, block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
-        """Status, headers and body of a block, in OpenAI's error envelope."""
-        return envelope.refusal(block, request_id)
-
-    def error_event(self, x: Exchange, code: Code, message: str) -> bytes:
-        """The event after which the SDK raises APIError; no [DONE] follows it."""
-        return envelope.error_event(code, message)
-
-    def lower_output(self, x: Exchange, tokens: int) -> bool:
-        """Not yet asked of this shape."""
-        return False
-
-    def rename_model(self, x: Exchange, model: str) -> bool:
-        """Not yet asked of this shape."""
-        return False
+__all__ = ["Chat", "Completions", "Embeddings", "OpenAI", "Responses"]

@@ -64,3 +64,15 @@ def refusal(block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], 
 def error_event(code: Code, message: str) -> bytes:
     """One SSE event that makes the SDK raise; a stream that is only cut raises nothing in it."""
     return b"data: " + orjson.dumps({"error": _error(code, message)}) + b"\n\n"
+
+
+def numbered_error_event(code: Code, message: str, number: int) -> bytes:
+    """The same for a stream of a response, whose events are typed and numbered."""
+    event = {
+        "type": "error",
+        "code": code.name,
+        "message": f"S4 Firewall: {message}",
+        "param": None,
+        "sequence_number": number,
+    }
+    return b"event: error\ndata: " + orjson.dumps(event) + b"\n\n"

@@ -1,4 +1,4 @@
-"""Measures the content of a chat request: its texts, and what costs tokens beside them.
+"""Measures what a request holds beside its content: tools, schemas, prompts; and one image.
 
 Each function takes one parsed value and returns its texts and the tokens to add.  They are called
 only for what was not counted before, and refuse what cannot be bounded, so what is remembered as
@@ -7,7 +7,6 @@ counted is also what was found to be bounded.
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import orjson
@@ -29,90 +28,12 @@ SCHEMA_TOKENS = 16
 IMAGE_TOKENS = {"low": 300, "high": 3_800, "auto": 3_800, "original": 25_000}
 IMAGE_TOKENS_MINI = 48_169  # gpt-4o-mini bills an image up to 33 times as many tokens
 
-# The wire format's own names in a message: the model does not see them.  Any other is counted.
-_FIELDS = frozenset(
-    {
-        *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "audio"),
-        *("type", "text", "refusal", "image_url", "id", "function", "custom", "arguments", "input"),
-    }
-)
 
-# What stands for bytes that are elsewhere, or that are no text: its own text bounds nothing.
-_REFERENCE = re.compile(r"image|audio|video|file|document|media|speech|pdf", re.IGNORECASE)
-_TEXT_PARTS = ("text", "refusal", "image_url")
-
-
-def of_message(message: Any) -> tuple[list[str], int]:
-    """One message.  Raises Refusal."""
-    return _of_content(message, 0)
-
-
-def of_message_mini(message: Any) -> tuple[list[str], int]:
-    """One message to a model that bills images like gpt-4o-mini does.  Raises Refusal."""
-    return _of_content(message, IMAGE_TOKENS_MINI)
-
-
-def _of_content(message: Any, image_floor: int) -> tuple[list[str], int]:
-    """Every text of one message, and tokens for its framing and images.  Raises Refusal.
-
-    Walks whatever is there, so a content part that is not known yet is counted as text.
-    """
-    if not isinstance(message, dict):
-        raise Refusal(INVALID_REQUEST, "each message must be an object")
-    if message.get("audio") is not None:  # names an earlier answer, which is input again
-        raise Refusal(UNBOUNDED_REQUEST, "an earlier answer in audio is not governed as input")
-    content = message.get("content")
-    if type(content) is list:
-        _check_parts(content)
-    texts: list[str] = []
-    tokens = MESSAGE_TOKENS
-    waiting: list[Any] = [message]
-    while waiting:
-        value = waiting.pop()
-        if type(value) is str:
-            texts.append(value)
-        elif type(value) is list:
-            waiting.extend(value)
-        elif type(value) is dict:
-            kind = value.get("type")
-            if kind == "image_url" and "image_url" in value:
-                tokens += _image_tokens(value["image_url"], image_floor)
-                waiting.extend(v for k, v in value.items() if k not in ("type", "image_url"))
-                continue
-            if type(kind) is str and kind not in _TEXT_PARTS and _REFERENCE.search(kind):
-                raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
-            if "function" in value:
-                tokens += TOOL_CALL_TOKENS
-            if not value.keys() <= _FIELDS:
-                texts.extend(value.keys() - _FIELDS)
-            waiting.extend(value.values())
-        elif value is not None:
-            texts.append(str(value))  # numbers where a text is expected: count their digits
-    return texts, tokens
-
-
-_NOT_GOVERNED = "content other than text and `image_url` is not governed: nothing bounds its tokens"
-
-
-def _check_parts(parts: list[Any]) -> None:
-    """Refuse content parts that stand for something else, also those without a type: there are
-    servers that go by the name of the member instead."""
-    for part in parts:
-        if type(part) is not dict or part.get("type") in _TEXT_PARTS:
-            continue
-        if any(map(_REFERENCE.search, part)):
-            raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
-
-
-def _image_tokens(image: Any, floor: int) -> int:
-    """The bound of one image; its bytes or address are no text."""
-    if not isinstance(image, dict):
-        raise Refusal(INVALID_REQUEST, "`image_url` must be an object with a `url`")
-    detail = image.get("detail", "auto")
+def image_tokens(detail: Any, floor: int) -> int:
+    """The bound of one image by its `detail`; `floor` is what the model bills at most for any."""
     if not isinstance(detail, str):
         raise Refusal(INVALID_REQUEST, "`detail` of an image must be a text")
-    bound = IMAGE_TOKENS.get(detail, IMAGE_TOKENS["original"])
-    return max(bound, floor)
+    return max(IMAGE_TOKENS.get(detail, IMAGE_TOKENS["original"]), floor)
 
 
 def of_tool(tool: Any) -> tuple[list[str], int]:
@@ -140,3 +61,37 @@ def _definition(value: dict[str, Any]) -> tuple[list[str], int]:
 def of_schema(schema: Any) -> tuple[list[str], int]:
     """A response format, counted as its JSON."""
     return [orjson.dumps(schema).decode()], 0
+
+
+def of_flat_tool(tool: Any) -> tuple[list[str], int]:
+    """A tool of a responses request, counted as its JSON; its kind was judged when it was read."""
+    if not isinstance(tool, dict):
+        raise Refusal(INVALID_REQUEST, "each tool must be an object")
+    return _definition(tool)
+
+
+def of_text(text: Any) -> tuple[list[str], int]:
+    """A text that the model is shown as a message of its own, or null."""
+    if text is None:
+        return [], 0
+    if not isinstance(text, str):
+        raise Refusal(INVALID_REQUEST, "this must be a text")
+    return [text], MESSAGE_TOKENS
+
+
+def of_prompt(prompt: Any) -> tuple[list[str], int]:
+    """One of several prompts or inputs: a text, or a list of token ids, whose length is exact."""
+    if type(prompt) is str:
+        return [prompt], 0
+    if type(prompt) is list:
+        for token in prompt:
+            of_token(token)
+        return [], len(prompt)
+    raise Refusal(INVALID_REQUEST, "each element must be a text or a list of token ids")
+
+
+def of_token(token: Any) -> tuple[list[str], int]:
+    """One token id of an input that is a list of them."""
+    if type(token) is not int or token < 0:
+        raise Refusal(INVALID_REQUEST, "a list of token ids holds only integers")
+    return [], 1

@@ -12,57 +12,12 @@ is cut after it was billed for more, so it counts only when the stream came to i
 
 from __future__ import annotations
 
-from typing import Any
-
 import orjson
 
 from s4fw.core.usage import Usage
-from s4fw.dialects.account import Account, count, details, required_count, text
+from s4fw.dialects.account import Account
+from s4fw.dialects.openai.usage import usage_of, usage_of_12h
 from s4fw.dialects.sse import EventCutter, data_of
-
-
-def usage_of(answer: dict[str, Any], has_12h: bool = False) -> Usage | None:
-    """The usage of an answer or of the last chunk, None where it has none or one of nothing: no
-    answer costs nothing, but there are servers that do not count and say 0.
-
-    OpenAI counts cached and written tokens inside `prompt_tokens`.  `has_12h`: the request may
-    have written to a cache that is kept for 12 hours; where the usage does not tell how long, all
-    writes are those.  Raises ValueError when a usage is there but is none: negative, not integers,
-    or without its two main counts.
-    """
-    raw = answer.get("usage")
-    if raw is None:
-        return None
-    if not isinstance(raw, dict):
-        raise ValueError("a usage that is no object")
-    total_in = required_count(raw.get("prompt_tokens"))
-    total_out = required_count(raw.get("completion_tokens"))
-    if total_in == 0 and total_out == 0:
-        return None
-    inside = details(raw.get("prompt_tokens_details"))
-    outside = details(raw.get("completion_tokens_details"))
-    cached = count(inside.get("cached_tokens"))
-    written = count(inside.get("cache_write_tokens"))
-    audio_in = count(inside.get("audio_tokens"))
-    audio_out = count(outside.get("audio_tokens"))
-    uncached = total_in - cached - written - audio_in
-    output = total_out - audio_out
-    usage = Usage(uncached if uncached > 0 else 0, cached)
-    if written:
-        kept = inside.get("cache_write_tokens_details")
-        long = count(kept.get("ttl_12h_tokens")) if isinstance(kept, dict) else None
-        usage.cache_write_12h = long if long is not None else written if has_12h else 0
-        usage.cache_write_30m = max(0, written - usage.cache_write_12h)
-    usage.output = output if output > 0 else 0
-    usage.reasoning = count(outside.get("reasoning_tokens"))
-    usage.audio_input, usage.audio_output = audio_in, audio_out
-    usage.model, usage.tier = text(answer.get("model")), text(answer.get("service_tier"))
-    return usage
-
-
-def usage_of_12h(answer: dict[str, Any]) -> Usage | None:
-    """The same for a request that asked for a cache of 12 hours."""
-    return usage_of(answer, True)
 
 
 class StreamMeter(Account):

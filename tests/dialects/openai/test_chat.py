@@ -143,10 +143,6 @@ def test_read_refuses_what_has_two_readings_or_no_bound(fields: dict[str, Any], 
             {"messages": [{"role": "user", "content": [{"type": "input_audio"}]}]},
             "unbounded_request",
         ),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "file", "file": {}}]}]},
-            "unbounded_request",
-        ),
         # What stands for something that nobody here can see: its own text bounds nothing.
         ({"messages": [{"role": "assistant", "audio": {"id": "a1"}}]}, "unbounded_request"),
         *(
