@@ -106,7 +106,8 @@ class Quote(Stage):
         if encoding is BYTES:
             tokens_in += BYTES_EXTRA
             if row.max_in is not None:
-                tokens_in = min(tokens_in, row.max_in)  # a model reads no more than its context
+                # A model reads no more than its context; of several prompts, each may fill it.
+                tokens_in = min(tokens_in, row.max_in * request.choices)
         if request.is_context_bound:
             tokens_in = max(tokens_in, row.max_in)
         bound, most = request.output_tokens_max, row.max_out
