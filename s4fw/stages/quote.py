@@ -58,6 +58,8 @@ class Quote(Stage):
                 "not sent. Part of the input is kept by the provider, and this model's context is "
                 "not known; set max_input_tokens under pricing.overrides.",
             )
+        if request.speed is not None and request.speed not in row.multipliers:
+            return Block(UNBOUNDED_REQUEST, "not sent. This model has no price at that speed.")
         if request.searches_max and row.search_pusd is None:
             return Block(UNBOUNDED_REQUEST, "not sent. A web search of this model has no price.")
         if request.output_tokens_max is None and row.max_out is None:
