@@ -38,7 +38,7 @@ def _judged(head: Head, settings: Settings) -> Route | Block:
     if isinstance(parts, Block):
         return parts
     head.begun = parts
-    route = dialects.match(head.method, parts.below)
+    route = dialects.match(head.method, parts.below, head.headers)
     if isinstance(route, Block):
         return route
     if head.method == b"HEAD":  # its answer could not be told from the next one

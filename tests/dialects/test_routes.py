@@ -86,6 +86,48 @@ def test_match_model_by_id_passes_without_money() -> None:
     assert b"/v1/models/gpt-4o-2024-08-06" == route.upstream_path
 
 
+@pytest.mark.parametrize("path", [b"/v1/models", b"/v1/models/claude-opus-5"])
+def test_match_models_go_to_the_provider_whose_version_is_named(path: bytes) -> None:
+    """Two providers list their models under one path; only one of them versions every request."""
+    for headers, name in (({}, "openai"), ({b"anthropic-version": b"2023-06-01"}, "anthropic")):
+        route = match(b"GET", path, headers)
+        assert isinstance(route, Route)
+        assert (f"{name}.models", name, path, False) == (
+            route.name,
+            route.provider,
+            route.upstream_path,
+            route.is_metered,
+        )
+
+
+def test_match_count_of_tokens_is_free_and_reaches_the_counter_only() -> None:
+    """Its body may hold anything: whatever it says, nothing is generated there."""
+    route = match(b"POST", b"/v1/messages/count_tokens")
+    assert isinstance(route, Route)
+    assert (False, b"/v1/messages/count_tokens") == (route.is_metered, route.upstream_path)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (b"/v1/messages/batches", {}),
+        (b"/v1/messages", {}),
+        (b"/v1/complete", {}),
+        (b"/anthropic/v1/messages/batches", {}),
+        (b"/v1/files", {b"anthropic-version": b"2023-06-01"}),
+    ],
+)
+def test_refusal_of_a_path_of_anthropic_is_in_its_envelope(
+    path: bytes, headers: dict[bytes, bytes]
+) -> None:
+    """A refusal before there is a route is typed for the SDK that most likely asks."""
+    block = match(b"DELETE", path, headers)
+    assert isinstance(block, Block)
+    _, fields, body = refusal_for(path, block, "fw_1", headers)
+    assert ("request-id", "fw_1") in fields
+    assert "error" == json.loads(body)["type"]
+
+
 def test_refusal_is_the_envelope_that_the_sdk_reads() -> None:
     """Status, typed body and headers as measured against the real clients."""
     block = match(b"POST", b"/v1/batches")
