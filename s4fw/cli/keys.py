@@ -1,4 +1,4 @@
-"""`s4fw keys`: make keys for callers, and the digests that stand for them in the configuration."""
+"""`s4fw keys`: make keys for callers, and what stands for them in the configuration."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import sys
 
 import click
 
+from s4fw.cli import EXIT_CONFIGURATION
+from s4fw.cli.configuration import read_configuration
 from s4fw.config.keys import key_digest
+from s4fw.config.sigv4 import new_access_key_id, sigv4_secret
 
 PREFIX = "s4fw_"  # lets secret scanners and people recognise one
 RANDOM_BYTES = 32
@@ -41,6 +44,50 @@ def hash_key(generate: bool, key_id: str) -> None:
     click.echo(f"sha256:  {digest}")
     click.echo("under `keys:` in s4fw.yaml:")
     click.echo(f'  - {{id: {key_id}, sha256: "{digest}"}}')
+
+
+@command.command(name="sigv4")
+@click.argument("key_id", metavar="ID")
+@click.option("-c", "--config", "path", type=click.Path(), help="The configuration file.")
+def sigv4_pair(key_id: str, path: str | None) -> None:
+    """Print the pair that AWS SDKs sign with for the key ID in `keys:`.
+
+    The secret is derived from server.sigv4_master, so it stands nowhere and this command can print
+    it again.  A key without an access_key_id gets a new one, with the line to paste; giving a key
+    another access_key_id makes its old pair void.
+    """
+    config = read_configuration(path)
+    master = config.server.sigv4_master
+    if master is None:
+        raise _NoMaster(_NO_MASTER)
+    key = next((key for key in config.keys if key.id == key_id), None)
+    known = key.access_key_id if key is not None else None
+    access_key_id = known or new_access_key_id()
+    click.echo(f"AWS_ACCESS_KEY_ID={access_key_id}")
+    click.echo(f"AWS_SECRET_ACCESS_KEY={sigv4_secret(master.get_secret_value(), access_key_id)}")
+    if key is None:
+        _note("under `keys:` in s4fw.yaml:")
+        _note(f"  - {{id: {key_id}, access_key_id: {access_key_id}}}")
+    elif known is None:
+        _note(f"in the line of {key_id} under `keys:` in s4fw.yaml:")
+        _note(f"  access_key_id: {access_key_id}")
+
+
+_NO_MASTER = """\
+server.sigv4_master is not set. Make one and name it under `server:` in s4fw.yaml:
+  (umask 077; openssl rand -base64 32 > sigv4.master)
+  sigv4_master: {file: sigv4.master}"""
+
+
+class _NoMaster(click.ClickException):
+    """There is nothing to derive a secret from."""
+
+    exit_code = EXIT_CONFIGURATION
+
+
+def _note(text: str) -> None:
+    """Beside the pair, which may go into a file."""
+    click.echo(text, err=True)
 
 
 def _asked() -> str:
