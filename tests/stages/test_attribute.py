@@ -60,7 +60,10 @@ class Stages:
     """The two stages that say who pays."""
 
     def __init__(self, keys: list[Key], *rest: Any) -> None:
-        self.identify, self.attribute = Identify(keys, None, nothing_is_long), Attribute(*rest, bytes(32))
+        self.identify, self.attribute = (
+            Identify(keys, None, nothing_is_long),
+            Attribute(*rest, bytes(32)),
+        )
 
     def open(self, x: Exchange) -> Verdict:
         return self.identify.open(x) or self.attribute.open(x)
