@@ -42,7 +42,7 @@ class PemFile:
 class Pem(Form):
     """A PEM file, by its path relative to the configuration."""
 
-    words = "a file in PEM form"
+    words = "the path of a file in PEM form"
     schema = {"type": "string", "minLength": 1}
 
     def show(self, value: PemFile) -> str:

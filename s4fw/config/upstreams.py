@@ -58,6 +58,23 @@ class BaseUrl(Form):
         return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
 
 
+Region = Annotated[str, Text(r"[a-z]{2}(?:-[a-z]{2,12}){1,3}-[1-9]", "an AWS region, as us-east-1")]
+Prefix = Annotated[
+    str,
+    Text(
+        r"/[A-Za-z0-9][A-Za-z0-9._~-]{1,31}", "one path segment of 2 characters or more, as /azure"
+    ),
+]
+Pattern = Annotated[str, Text(r"[A-Za-z0-9._:@/*?-]{1,128}", "a model or a pattern such as gpt-*")]
+Arn = Annotated[
+    str,
+    Text(
+        r"arn:aws[a-z-]{0,20}:bedrock:[A-Za-z0-9:/._-]{1,400}",
+        "the ARN of an application inference profile",
+    ),
+]
+
+
 class Upstream(Section):
     """One provider, by its name.  Where several speak a dialect, a request goes to the one whose
     prefix its path has, else to the first that lists its model, else to the one named like the
@@ -74,22 +91,11 @@ class Upstream(Section):
         " says it.",
         None,
     )
-    region: Annotated[str, Text(r"[a-z]{2}(?:-[a-z]{2,12}){1,3}-[1-9]", "an AWS region")] | None = (
-        setting("For bedrock: the AWS region, such as us-east-1.", None)
+    region: Region | None = setting("For bedrock: the AWS region, such as us-east-1.", None)
+    prefix: Prefix | None = setting("Requests whose path begins so go here; it is taken off.", None)
+    models: tuple[Pattern, ...] = setting(
+        "Requests for these models go here; `*` and `?` are wildcards.", []
     )
-    prefix: (
-        Annotated[
-            str,
-            Text(
-                r"/[A-Za-z0-9][A-Za-z0-9._~-]{1,31}", "one path segment such as /azure, of 2 to 32"
-            ),
-        ]
-        | None
-    ) = setting("Requests whose path begins so go here; it is taken off.", None)
-    models: tuple[
-        Annotated[str, Text(r"[A-Za-z0-9._:@/*?-]{1,128}", "a model or a pattern such as gpt-*")],
-        ...,
-    ] = setting("Requests for these models go here; `*` and `?` are wildcards.", [])
     api_key: Annotated[SecretStr, Secret()] | None = setting(
         "Our credential for it, as text or `{file: path}`. Without one the caller's own passes"
         " through; to bedrock requests are then signed with the AWS credentials of this machine.",
@@ -108,16 +114,7 @@ class Upstream(Section):
     prices: dict[Model, PriceOverride] = setting(
         "Rates for models there, before pricing.overrides.", {}
     )
-    profiles: dict[
-        Annotated[
-            str,
-            Text(
-                r"arn:aws[a-z-]{0,20}:bedrock:[A-Za-z0-9:/._-]{1,400}",
-                "the ARN of an application inference profile",
-            ),
-        ],
-        Model,
-    ] = setting(
+    profiles: dict[Arn, Model] = setting(
         "For bedrock: the model behind each application inference profile, by the profile's ARN.",
         {},
     )

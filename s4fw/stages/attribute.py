@@ -133,7 +133,7 @@ class Attribute(Stage):
             # A name that has no price, and what follows the base of a fine-tuned model, is the
             # caller's own text: it must not get into the books.
             "model": self._priced_as(x.request.model, x.route.provider, x.upstream),
-            "provider": x.route.provider,
+            "provider": x.upstream or x.route.provider,  # whose bill it is on
         }
         for dimension in HEADERS:
             value = caller.pins.get(dimension) if caller is not None else None

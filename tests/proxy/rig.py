@@ -249,7 +249,10 @@ class Rig:
         self._server: asyncio.Server | None = None
         self._clients: list[Client] = []
 
-    async def start(self, origin: Origin | None = None, **tls: Any) -> None:
+    async def start(
+        self, origin: Origin | None = None, listener: dict[str, Any] | None = None, **tls: Any
+    ) -> None:
+        """`tls` is for the upstream's listener, `listener` for ours."""
         await self.upstream.start(**tls)
         origin = origin or Origin.of("openai", f"http://127.0.0.1:{self.upstream.port}")
         self.proxy = Proxy(
@@ -260,7 +263,9 @@ class Rig:
             lambda: True,
         )
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self.proxy.connection, "127.0.0.1", 0)
+        self._server = await loop.create_server(
+            self.proxy.connection, "127.0.0.1", 0, **(listener or {})
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:

@@ -53,12 +53,29 @@ async def test_health_answers_without_a_key(rig: Rig) -> None:
     assert rig.figure("requests") == 0
 
 
+@pytest.mark.parametrize("path", [b"/", b"/v1/models", b"/v1/chat/completions", b"/t/acme/"])
+def test_probe_is_answered_here_without_a_key_and_without_a_body(path: bytes) -> None:
+    """Agents ask with HEAD whether anybody is here, and give up on any other answer."""
+
+    @on_rig()
+    async def play(rig: Rig) -> None:
+        client = await rig.client()
+        await client.send(b"HEAD %b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
+        assert await client.head() == b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+        assert (await client.ask(post()))[0] == 200  # the connection lives on
+        assert len(rig.upstream.seen) == len(rig.stage.begun) == rig.figure("requests") == 1
+
+    play()
+
+
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
         (b"GET /admin HTTP/1.1\r\nHost: a\r\n\r\n", 403),
         (b"GET /v1/chat/completions HTTP/1.1\r\nHost: a\r\n\r\n", 405),
-        (b"HEAD /v1/models HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+        (b"HEAD /admin HTTP/1.1\r\nHost: a\r\n\r\n", 403),
+        (b"HEAD /v1/models HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 403),
         (b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 400),
         (post(b"x", b"Content-Encoding: gzip"), 415),
         (post(b"x", b"Expect: 200-maybe"), 417),
