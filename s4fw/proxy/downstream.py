@@ -77,7 +77,7 @@ class Downstream(Wire):
     )
 
     def __init__(self, proxy: Proxy) -> None:
-        super().__init__(proxy.wheel)
+        super().__init__(proxy.wheel, proxy.outbox)
         self._proxy = proxy
         self._phase = HEAD
         self._reader = RequestReader()
@@ -334,7 +334,7 @@ class Downstream(Wire):
             forward = self._forward = Forward(
                 self._proxy, self, connector, self._pipeline, self._settings, self._head, x
             )
-            forward.start()
+            self._proxy.outbox.add(forward.start)
             return
         if verdict is None:
             x.is_client_gone = True

@@ -123,12 +123,17 @@ class Forward:
         return f"<Forward {self.x.request_id} {state} {self._reply!r}>"
 
     def start(self) -> None:
-        """Ask for a connection; everything else follows from events."""
-        upstream = self._connector.take()
-        if upstream is not None:
-            self.connected(upstream, True)
-        else:
-            self._connector.request(self)
+        """Ask for a connection; everything else follows from events.  Raises nothing."""
+        if self._is_over:  # the caller left within the turn
+            return
+        try:
+            upstream = self._connector.take()
+            if upstream is not None:
+                self.connected(upstream, True)
+            else:
+                self._connector.request(self)
+        except Exception as fault:
+            self.broken(fault)
 
     # From the connector.
 

@@ -19,6 +19,7 @@ from s4fw.proxy.downstream import Downstream
 from s4fw.proxy.faults import place_of
 from s4fw.proxy.forward import Forward
 from s4fw.proxy.origin import Origin
+from s4fw.proxy.outbox import Outbox
 from s4fw.proxy.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Proxy:
         self.settings = settings
         self.pipeline = pipeline
         self.wheel = Wheel(settings.deadline_tick_ns)
+        self.outbox = Outbox()
         self.in_flight = 0
         self.is_draining = False
         self._is_ready = is_ready

@@ -17,9 +17,12 @@ from time import monotonic_ns
 from typing import cast
 
 from s4fw.proxy.deadlines import Timed, Wheel
+from s4fw.proxy.outbox import Outbox
 
 # Up to here one copy into one buffer is cheaper than three buffers for the kernel.
 _JOINED_BYTES_MAX = 8 * 1024
+# What is gathered for the end of a turn; more is sent at once, so that the loop can say stop.
+_GATHERED_BYTES_MAX = 16 * 1024
 # What a caller may leave unread before its upstream is paused; over plain TCP the loop's default.
 _UNSENT_BYTES_MAX = 64 * 1024
 
@@ -33,14 +36,17 @@ class Wire(Timed):
         "_is_paused",
         "_is_stalled",
         "_is_tls",
+        "_outbox",
         "_transport",
         "_unsent",
+        "_unwritten",
         "_wheel",
     )
 
-    def __init__(self, wheel: Wheel) -> None:
+    def __init__(self, wheel: Wheel, outbox: Outbox) -> None:
         super().__init__()
         self._wheel = wheel
+        self._outbox = outbox
         self._transport: asyncio.Transport | None = None
         self._ahead = b""  # bytes of later requests, until their turn comes
         self._has_eof = False  # the caller closed its writing side
@@ -48,6 +54,7 @@ class Wire(Timed):
         self._is_stalled = False  # the caller does not read
         self._is_tls = False
         self._unsent = 0  # bytes it had not taken when last looked at
+        self._unwritten = b""  # what goes out at the end of this turn
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -56,9 +63,20 @@ class Wire(Timed):
             self._transport.set_write_buffer_limits(_UNSENT_BYTES_MAX)  # uvloop has 512 KiB here
 
     def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        if self._transport is not None:
-            self._transport.write(data)
+        """Send bytes as they are, at the end of this turn."""
+        if self._transport is None:
+            return
+        if not self._unwritten:
+            self._outbox.add(self.flush)
+        self._unwritten += data
+        if len(self._unwritten) > _GATHERED_BYTES_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was written in this turn, now."""
+        unwritten, self._unwritten = self._unwritten, b""
+        if unwritten and self._transport is not None:
+            self._transport.write(unwritten)
 
     def write_chunk(self, chunk: bytes) -> None:
         """Send one chunk of a chunked body."""
@@ -66,17 +84,20 @@ class Wire(Timed):
         if transport is None:
             return
         if len(chunk) <= _JOINED_BYTES_MAX:
-            transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
         else:
+            self.flush()
             transport.writelines((b"%x\r\n" % len(chunk), chunk, b"\r\n"))
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once; what the kernel takes of our bytes still goes."""
+        self.flush()
         if self._transport is not None:
             self._transport.abort()
 
     def reset(self) -> None:
         """Close at once, so that the caller sees a reset: what it has is not the whole answer."""
+        self._unwritten = b""
         if self._transport is not None:
             sock = self._transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -84,6 +105,7 @@ class Wire(Timed):
 
     def _close(self) -> None:
         """Close when everything is sent."""
+        self.flush()
         if self._transport is not None:
             self._transport.close()
 
@@ -91,6 +113,7 @@ class Wire(Timed):
         """Close our side when everything is sent; read on, to drop what comes."""
         transport = self._transport
         self._ahead = b""
+        self.flush()
         if transport is None or transport.is_closing():
             return
         self._read_on()
@@ -116,6 +139,7 @@ class Wire(Timed):
 
     def _is_taking(self) -> bool:
         """Whether the caller took any of our bytes since this was last asked."""
+        self.flush()
         if self._transport is None:
             return False
         before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
