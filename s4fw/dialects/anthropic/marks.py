@@ -2,18 +2,22 @@
 
 Between quotes such a mark is a name or a whole value of JSON: inside a string a quote is escaped.
 Nobody has to escape a letter or a digit; where one is, a mark may be hidden so, and `is_veiled`
-says that the dearest must be assumed.  A body of many megabytes is searched in steps, so that no
-other thread waits for long.
+says that the dearest must be assumed.
+
+Agents send their whole transcript with every turn, so what was found in the beginning of an array
+is remembered by the array's digests, and only what is new is searched.  A body of many megabytes is
+searched in steps, so that no other thread waits for long.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_NONE
+from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_NONE, Run
 
 STEP = 1024 * 1024
+SMALL = 4096  # a body up to this size is searched faster than remembered
 
 _SHORT_TTL = re.compile(rb'"ttl"\s*+:\s*+(?:"5m"|null)')
 _ESCAPED = re.compile(rb"\\u00(?:3[0-9]|5[Ff]|6[1-9A-Fa-f]|7[0-9Aa])")
@@ -23,30 +27,99 @@ _ESCAPED_BYTES = 6
 _LOOKED_AT_MAX = 64
 _BACKSLASHES_MAX = 64
 
+# Beginnings of an array that are remembered of each request, and how far back one is looked for:
+# a turn adds a few messages, and moves the mark of the cache from the last ones to the new.
+_KEPT = 4
+_LOOK_BACK = 16
+_REMEMBERED_MAX = 16_384
 
-def cache_of(body: bytes | bytearray) -> int:
-    """The dearest cache (`core.request`) that a body asks to write to, of those that are kept for
-    five minutes and for an hour.  A time that is not known counts as the longest."""
-    if not any(_places(body, b'"cache_control"')):
+
+class Marks:
+    """What was found: the dearest cache (`core.request`) that is asked for, of those kept for five
+    minutes and for an hour, where a time that is not known counts as the longest; how often
+    messages name a tool; whether either may be hidden by escapes."""
+
+    __slots__ = ("cache", "is_veiled", "tool_references")
+
+    def __init__(self) -> None:
+        self.cache = CACHE_NONE
+        self.tool_references = 0
+        self.is_veiled = False
+
+    def add(self, other: Marks) -> None:
+        """Add what was found elsewhere."""
+        self.cache = max(self.cache, other.cache)
+        self.tool_references += other.tool_references
+        self.is_veiled |= other.is_veiled
+
+    def search(self, body: bytes | bytearray, start: int, end: int) -> None:
+        """Add what stands in a part of the body that cuts no value."""
+        if start < end:
+            self.cache = max(self.cache, _cache_of(body, start, end))
+            self.tool_references += sum(1 for _ in _places(body, b'"tool_reference"', start, end))
+            self.is_veiled |= _is_veiled(body, start, end)
+
+
+_known: dict[bytes, Marks] = {}  # what stands in an array up to the end of one of its elements
+
+
+def of(body: bytes | bytearray, runs: Sequence[Run]) -> Marks:
+    """Everything that stands in a body; `runs` are the arrays in it that may have grown."""
+    found = Marks()
+    at = 0
+    if len(body) <= SMALL:
+        runs = ()
+    for run in sorted((run for run in runs if run.spans), key=lambda run: run.spans[0][0]):
+        found.search(body, at, run.spans[0][0])
+        found.add(_of_run(body, run))
+        at = run.spans[-1][1]
+    found.search(body, at, len(body))
+    return found
+
+
+def _of_run(body: bytes | bytearray, run: Run) -> Marks:
+    spans, digests = run.spans, run.digests
+    length = len(spans)
+    found = Marks()
+    at, done = spans[0][0], 0
+    for index in range(length - 1, max(length - 1 - _LOOK_BACK, -1), -1):
+        known = _known.get(digests[index])
+        if known is not None:
+            found.add(known)
+            at, done = spans[index][1], index + 1
+            break
+    for index in range(max(done, length - _KEPT), length):
+        end = spans[index][1]
+        found.search(body, at, end)
+        at = end
+        _remember(digests[index], found)
+    return found
+
+
+def _remember(digest: bytes, found: Marks) -> None:
+    kept = Marks()
+    kept.add(found)
+    if len(_known) >= _REMEMBERED_MAX:
+        _known.clear()
+    _known[digest] = kept
+
+
+def _cache_of(body: bytes | bytearray, start: int, end: int) -> int:
+    if not any(_places(body, b'"cache_control"', start, end)):
         return CACHE_NONE
-    if all(_SHORT_TTL.match(body, at) for at in _places(body, b'"ttl"')):
+    if all(_SHORT_TTL.match(body, at) for at in _places(body, b'"ttl"', start, end)):
         return CACHE_5M
     return CACHE_1H
 
 
-def tool_references(body: bytes | bytearray) -> int:
-    """How often messages may name a tool whose definition the model then reads again."""
-    return sum(1 for _ in _places(body, b'"tool_reference"'))
-
-
-def is_veiled(body: bytes | bytearray) -> bool:
-    """Whether a letter, a digit or an underscore is written as an escape, which hides marks."""
+def _is_veiled(body: bytes | bytearray, start: int, end: int) -> bool:
+    """Whether a letter, a digit or an underscore is written as an escape."""
     looked_at = 0
-    for start in range(0, len(body), STEP):
-        end = start + STEP + _ESCAPED_BYTES - 1
-        if body.find(b"\\u00", start, end) < 0:
+    for first in range(start, end, STEP):
+        last = min(first + STEP + _ESCAPED_BYTES - 1, end)
+        if body.find(b"\\u00", first, last) < 0:
             continue
-        for found in _ESCAPED.finditer(body, start, end):
+        for found in _ESCAPED.finditer(body, first, last):
             looked_at += 1
             at = found.start()
             before = bytes(body[max(0, at - _BACKSLASHES_MAX) : at])
@@ -56,11 +129,11 @@ def is_veiled(body: bytes | bytearray) -> bool:
     return False
 
 
-def _places(body: bytes | bytearray, mark: bytes) -> Iterator[int]:
+def _places(body: bytes | bytearray, mark: bytes, start: int, end: int) -> Iterator[int]:
     """Where a mark stands."""
-    for start in range(0, len(body), STEP):
-        end = start + STEP + len(mark) - 1
-        at = body.find(mark, start, end)
+    for first in range(start, end, STEP):
+        last = min(first + STEP + len(mark) - 1, end)
+        at = body.find(mark, first, last)
         while at >= 0:
             yield at
-            at = body.find(mark, at + 1, end)
+            at = body.find(mark, at + 1, last)

@@ -65,8 +65,6 @@ def read(request: Request, is_model_in_path: bool = False) -> None:
     body = request.body
     document = strictjson.scan(body)
     members = document.members
-    is_veiled = marks.is_veiled(body)
-    request.cache = CACHE_1H if is_veiled else marks.cache_of(body)
     for name, (start, end, _) in members.items():
         reader = _READERS.get(name)
         if reader is not None:
@@ -78,20 +76,20 @@ def read(request: Request, is_model_in_path: bool = False) -> None:
         raise Refusal(INVALID_REQUEST, "the body needs `messages` and `max_tokens`")
     if ("model" in members) == is_model_in_path:
         raise Refusal(INVALID_REQUEST, "the model must be named in exactly one place")
+    found = marks.of(body, request.runs)
+    request.cache = CACHE_1H if found.is_veiled else found.cache
     if "tools" in members:
-        _bound_references(request, document, is_veiled)
+        _bound_references(request, document, found)
     _choose_images(request)
 
 
-def _bound_references(request: Request, document: Document, is_veiled: bool) -> None:
+def _bound_references(request: Request, document: Document, found: marks.Marks) -> None:
     """A message may name a tool, whose definition the model then reads again in that place."""
-    if is_veiled:
+    if found.is_veiled:
         request.is_context_bound = True
-        return
-    references = marks.tool_references(request.body)
-    if references and document.members["tools"][2] == ARRAY:
-        spans, _ = document.items("tools")
-        request.tokens_extra += references * max((end - start for start, end in spans), default=0)
+    elif found.tool_references and document.members["tools"][2] == ARRAY:
+        longest = max((end - start for start, end in document.items("tools")[0]), default=0)
+        request.tokens_extra += found.tool_references * longest
 
 
 def _choose_images(request: Request) -> None:
@@ -190,8 +188,11 @@ def _read_context_management(request: Request, document: Document, name: str) ->
     if value is None:
         return
     edits = value.get("edits", []) if isinstance(value, dict) else None
-    is_known = isinstance(edits, list) and value.keys() <= {"edits"}
-    if not is_known or not all(map(_is_shrinking, edits)):
+    if (
+        not isinstance(edits, list)
+        or value.keys() - {"edits"}
+        or not all(map(_is_shrinking, edits))
+    ):
         raise Refusal(
             UNBOUNDED_REQUEST,
             f"`{name}` is governed only with edits of type `clear_tool_uses` or `clear_thinking`",
