@@ -21,6 +21,7 @@ from s4fw.stages.caller import Caller
 from s4fw.stages.labels import HEADERS, TAGS, Labels
 
 REMEMBERED_MAX = 100_000
+_NOTHING: Mapping[str, str] = {}
 
 
 class Declared(Protocol):
@@ -53,6 +54,8 @@ class Attribute(Stage):
         self._known = declared.known
         self._required = sorted(declared.require)
         self._labels = Labels(declared.aliases, declared.body_fields, hash_key)
+        self._headers = self._labels.headers
+        self._reads_bodies = bool(declared.body_fields)
         self._priced_as = priced_as
         self._remembered: dict[tuple[object, ...], Attribution] = {}
 
@@ -85,17 +88,17 @@ class Attribute(Stage):
 
     def admit(self, x: Exchange) -> Verdict:
         """Resolve the value of each dimension, once for each caller that says the same."""
-        request = x.request
+        request, caller = x.request, x.caller
         headers = request.headers
         given: tuple[object, ...] = (
-            x.caller.id if x.caller is not None else None,
+            caller.id if caller is not None else None,
             request.model,
             x.route.provider,
             x.upstream,
-            *map(headers.get, self._labels.headers),
+            *map(headers.get, self._headers),
         )
-        in_body: dict[str, str] = {}
-        if self._labels.reads_bodies:
+        in_body = _NOTHING
+        if self._reads_bodies:
             in_body = self._labels.in_body(request.labels, self._known)
             given += tuple(map(in_body.get, HEADERS))
         if request.labels_of_path:
@@ -120,7 +123,7 @@ class Attribute(Stage):
         memory."""
         if attribution.get("model") is None:
             return False
-        return all(len(headers.get(name, b"")) <= VALUE_BYTES_MAX for name in self._labels.headers)
+        return all(len(headers.get(name, b"")) <= VALUE_BYTES_MAX for name in self._headers)
 
     def _resolve(self, x: Exchange, in_body: Mapping[str, str]) -> Attribution:
         """The first of: pinned by the key, said, hinted, in the body, the default."""

@@ -157,7 +157,6 @@ class Labels:
         self._body_fields = [(field, BODY_FIELDS[field]) for field in body_fields]
         self._hash_key = hash_key
         self.headers = (*HEADERS.values(), TAGS, *(header for header, _ in self._readers))
-        self.reads_bodies = bool(body_fields)
 
     def hinted(self, headers: Mapping[bytes, bytes]) -> Found:
         """What is said to others; of two that name a dimension the first configured one counts."""
