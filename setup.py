@@ -15,6 +15,7 @@ HOT_PATH = (
     "s4fw/dialects/**/*.py",
     "s4fw/errors.py",
     "s4fw/ledger/budgets.py",
+    "s4fw/ledger/callers.py",
     "s4fw/ledger/journal.py",
     "s4fw/ledger/reservation.py",
     "s4fw/ledger/rule.py",
