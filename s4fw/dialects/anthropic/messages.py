@@ -47,7 +47,8 @@ SPEEDS = frozenset({"standard", "fast"})
 # Models that scale images down to 1,568 pixels: up to Claude 4.6.  What does not tell its version
 # so is taken for a newer one.
 _SMALL_IMAGES = re.compile(
-    r"claude-(?:(?:instant|2|3)[-.]|(?:opus|sonnet|haiku)-(?:3|4(?:-[0-6])?)(?:$|[^0-9-]|-\d{8}|-v\d))"
+    r"claude-(?:(?:instant|2|3)[-.]"
+    r"|(?:opus|sonnet|haiku)-(?:3|4(?:-[0-6])?)(?:$|[^0-9-]|-\d{8}|-v\d))"
 )
 
 # Edits of the context that only take away from it.
