@@ -57,11 +57,13 @@ class EmbeddingsMeter(Account):
 
     def _found(self) -> dict[str, Any] | None:
         """What the end of a long answer says."""
-        usages, models = _USAGE.findall(self._body), _MODEL.findall(self._body)
-        if not usages or not self._body.rstrip().endswith(b"}"):
+        body = bytes(self._body)
+        told = list(_USAGE.finditer(body))
+        if not told or not body[told[-1].end() :].rstrip().endswith(b"}"):
             return None
         try:
-            usage = orjson.loads(usages[-1])
+            usage = orjson.loads(told[-1][1])
         except orjson.JSONDecodeError:
             return None
+        models = _MODEL.findall(body)
         return {"usage": usage, "model": models[-1].decode() if models else None}
