@@ -19,6 +19,17 @@ def _prices(
         raise click.BadParameter(str(problem)) from None
 
 
+def _pair(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> tuple[str, str] | None:
+    if value is None:
+        return None
+    key_id, _, secret = value.partition(":")
+    if not key_id or not secret:
+        raise click.BadParameter("expected ID:SECRET")
+    return key_id, secret
+
+
 @click.command(name="sim")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -39,6 +50,13 @@ def _prices(
 @click.option("--output-tokens", default=64, show_default=True, help="Length of an answer.")
 @click.option("--key", envvar="S4FW_SIM_KEY", help="The only API key that is accepted.")
 @click.option(
+    "--aws-key",
+    envvar="S4FW_SIM_AWS_KEY",
+    callback=_pair,
+    metavar="ID:SECRET",
+    help="The only key pair whose AWS signatures are accepted.",
+)
+@click.option(
     "--prices",
     multiple=True,
     callback=_prices,
@@ -52,17 +70,21 @@ def command(
     pace: str,
     output_tokens: int,
     key: str | None,
+    aws_key: tuple[str, str] | None,
     prices: dict[str, MockPrice],
 ) -> None:
     """Run the provider simulator, to try the firewall without a provider.
 
-    Prints `ready http://HOST:PORT` once it listens; that port with /v1 is the base URL of SDKs.
+    Prints `ready http://HOST:PORT` once it listens.  That is the base URL of Anthropic's and AWS's
+    SDKs; with /v1 it is that of OpenAI's, with /openai/v1 or /anthropic that of Bedrock's own
+    OpenAI and Anthropic endpoints.
     """
     options = Options(
         seed=seed,
         pace=PACES[pace],
         output_tokens=output_tokens,
         key=key,
+        aws_key=aws_key,
         prices=prices,
     )
     try:

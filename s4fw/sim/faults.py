@@ -71,6 +71,10 @@ class Faults(dict[str, str]):
             return cls()
         return cls({match[1]: match[2] or MODES[match[1]][0]})
 
+    def without(self, mode: str) -> Faults:
+        """The same faults but for one."""
+        return Faults({other: argument for other, argument in self.items() if other != mode})
+
     def number(self, mode: str) -> int | None:
         """The argument of a mode as a number; None when the mode was not asked for."""
         text = self.get(mode)

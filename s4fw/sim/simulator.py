@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 import orjson
 
+from s4fw.sim import signature
 from s4fw.sim.anthropic import Anthropic
+from s4fw.sim.bedrock import Bedrock
 from s4fw.sim.control import Control
 from s4fw.sim.delivery import Delivery, Wire
 from s4fw.sim.engine import Engine
@@ -47,12 +49,14 @@ class Api(Protocol):
 @dataclass(frozen=True, slots=True)
 class Options:
     """How one simulator behaves.  `output_tokens` is how much it says unless told otherwise;
-    `key`, when given, is the only bearer credential it takes; `prices` add to MOCK_PRICES."""
+    `key`, when given, is the only API key it takes, and `aws_key` (id, secret) the only pair that
+    signatures are checked with; `prices` add to MOCK_PRICES."""
 
     seed: int = 0
     pace: Pace = FAST
     output_tokens: int = 64
     key: str | None = None
+    aws_key: tuple[str, str] | None = None
     prices: dict[str, MockPrice] = field(default_factory=dict)
 
 
@@ -67,6 +71,7 @@ class Simulator:
         engine = Engine(self.catalogue, self.prompts, generator)
         self._openai = OpenAI(engine)
         self._anthropic = Anthropic(engine)
+        self._bedrock = Bedrock(engine)
         self._at_bedrock: dict[str, Api] = {
             "/openai": OpenAI(engine, "bedrock"),
             "/anthropic": Anthropic(engine, "bedrock"),
@@ -114,6 +119,8 @@ class Simulator:
     def _api(self, call: Call) -> tuple[Api, str]:
         """Which API a call is for, and its path there."""
         path = call.path
+        if path.startswith("/model/"):
+            return self._bedrock, path
         for prefix, api in self._at_bedrock.items():
             if path.startswith(prefix + "/"):
                 return api, path.removeprefix(prefix)
@@ -125,8 +132,7 @@ class Simulator:
         faults = Faults()
         try:
             faults = self._faults_of(call)
-            if self.options.key is not None:
-                api.check_key(call, self.options.key)
+            self._check_caller(call, api)
             reply = api.answer(call, path, faults)
             if "status" in reply.faults:
                 code, _, retry_after_s = reply.faults["status"].partition("-")
@@ -141,6 +147,17 @@ class Simulator:
             headers, body = api.form(path).refusal(fault, call.id)
             return Reply(api.form(path), 500, headers, body)
         return reply
+
+    def _check_caller(self, call: Call, api: Api) -> None:
+        """Raises ProviderError for a caller that is not the one the options name."""
+        key, pair = self.options.key, self.options.aws_key
+        if pair is not None and signature.is_signed(call):
+            signature.check(call, *pair)
+        elif key is not None:
+            api.check_key(call, key)
+        elif pair is not None:
+            kind = "MissingAuthenticationTokenException"
+            raise ProviderError(403, "Missing Authentication Token", kind=kind)
 
     def _faults_of(self, call: Call) -> Faults:
         """The faults a header or the control API ask for; those of a model come later."""

@@ -77,6 +77,8 @@ class Messages:
             raise ProviderError(404, f"model: {model[:64]}")
         orders = Orders(call, prompt.last_text(body))
         faults = faults or orders.faults(model)
+        if shape == "invoke":
+            faults = faults.without("dearer_model")  # no answer here names a model with a price
         served, price = engine.catalogue.serving(model, found, self._provider, faults)
         allowed = _allowed(body, price.max_out or _OUTPUT_TOKENS_MAX_UNKNOWN)
         counted = engine.prompts.count(model, prompt.MESSAGES, prompt.pieces(body))
