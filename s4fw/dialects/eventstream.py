@@ -107,6 +107,12 @@ class FrameCutter:
         """Bytes of a frame that has not ended yet."""
         return len(self._tail)
 
+    @property
+    def missing(self) -> int:
+        """Bytes without which the frame that has begun does not end, or not even its prelude; 0
+        between two frames."""
+        return self._need - len(self._tail) if self._tail else 0
+
     def feed(self, chunk: bytes) -> list[Frame]:
         """Take a chunk; returns the frames that ended, in order."""
         if self.is_broken:
