@@ -99,10 +99,11 @@ class InvokeStreamMeter(FrameMeter):
         encoded = payload.get("bytes")
         if kind != "chunk" or not isinstance(encoded, str):
             return
-        native = b64decode(encoded)
-        if not any(mark in native for mark in _MARKS):
+        try:
+            native = b64decode(encoded)
+            event = orjson.loads(native) if any(mark in native for mark in _MARKS) else None
+        except ValueError:
             return
-        event = orjson.loads(native)
         if isinstance(event, dict):
             self._hear_native(event)
 

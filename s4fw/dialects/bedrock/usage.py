@@ -37,7 +37,7 @@ def converse(cache: int) -> UsageOf:
             count(told.get("cacheReadInputTokens")),
         )
         written = count(told.get("cacheWriteInputTokens"))
-        listed = told.get("cacheDetails") or []
+        listed = told.get("cacheDetails", [])
         if not isinstance(listed, list):
             raise ValueError("a usage whose cache details are no list")
         for item in map(details, listed):
