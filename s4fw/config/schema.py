@@ -56,6 +56,13 @@ class Config(Section):
         """The rates that hold at one upstream only, by its name."""
         return {name: one.prices for name, one in self.upstreams.items() if one.prices}
 
+    @property
+    def profiles(self) -> dict[str, str]:
+        """The models behind all application inference profiles, by their ARN."""
+        return {
+            arn: model for one in self.upstreams.values() for arn, model in one.profiles.items()
+        }
+
     def unreloadable(self) -> tuple[tuple[str, Any], ...]:
         """What may not change on a reload, as (path, value): sockets and files stay as they are."""
         return (

@@ -30,6 +30,7 @@ from s4fw.errors import (
     UPSTREAM_TIMEOUT,
     UPSTREAM_UNREACHABLE,
     Code,
+    Refusal,
 )
 from s4fw.proxy import headers
 from s4fw.proxy.answer import AnswerReader
@@ -152,6 +153,11 @@ class Forward:
             self._has_retried = True
             self._house.count(_RETRIES)
             self._connector.request(self)
+        except Refusal as refusal:  # what it is signed with ran out while it waited
+            self._upstream = None
+            self._connector.release(upstream)
+            self._abandon(Reason.NOT_SENT)
+            self._reply.fail(refusal.code, refusal.message)
         except Exception as fault:
             self.broken(fault)
 

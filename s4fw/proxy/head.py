@@ -49,6 +49,7 @@ _CODINGS = re.compile(rb"(?:x-)?(?:gzip|deflate|compress|br|zstd)(?:[ \t]*,[ \t]
 # Fields that decide something here or are forwarded as one value: a second one is refused.
 _ONCE = frozenset(
     {
+        b"anthropic-user-profile-id",
         b"anthropic-version",
         b"anthropic-workspace-id",
         b"api-key",
@@ -68,6 +69,9 @@ _ONCE = frozenset(
         b"x-api-key",
     }
 )
+
+
+_ONCE_PREFIXES = (b"x-s4fw-", b"x-amzn-bedrock-")
 
 
 class Head:
@@ -125,14 +129,14 @@ class _Fields:
         headers = self.headers
         if name not in headers:
             headers[name] = value.rstrip()
-        elif name in _ONCE or name.startswith(b"x-s4fw-"):
+        elif name in _ONCE or name.startswith(_ONCE_PREFIXES):
             self.is_ambiguous = True
         else:
             headers[name] += b", " + value.rstrip()
         if b"_" in name:
             twin = name.replace(b"_", b"-")
             # Servers in the CGI tradition take the two for one.
-            self.is_ambiguous |= twin in _ONCE or twin.startswith(b"x-s4fw-")
+            self.is_ambiguous |= twin in _ONCE or twin.startswith(_ONCE_PREFIXES)
 
 
 def read_head(block: bytes, settings: Settings) -> Head:

@@ -40,6 +40,7 @@ _CALLERS_OWN = (
     b"authorization",
     b"api-key",
     b"x-api-key",
+    b"anthropic-user-profile-id",
     b"anthropic-workspace-id",
     b"openai-organization",
     b"openai-project",

@@ -8,7 +8,7 @@ the dialect of the upstreams that can take it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from fnmatch import translate
 from typing import Protocol
 
@@ -32,20 +32,17 @@ class Configured(Protocol):
     def prefix(self) -> str | None: ...
     @property
     def models(self) -> Sequence[str]: ...
-    @property
-    def profiles(self) -> Mapping[str, str]: ...
 
 
 class Target:
     """An upstream, prepared for the hot path."""
 
-    __slots__ = ("_models", "dialect", "name", "prefix", "profiles")
+    __slots__ = ("_models", "dialect", "name", "prefix")
 
     def __init__(self, upstream: Configured) -> None:
         self.name = upstream.name
         self.dialect = upstream.dialect
         self.prefix = upstream.prefix.encode() if upstream.prefix is not None else b""
-        self.profiles = dict(upstream.profiles)
         self._models = [re.compile(translate(pattern)) for pattern in upstream.models]
 
     def __repr__(self) -> str:
@@ -53,8 +50,7 @@ class Target:
 
     def takes(self, model: str) -> bool:
         """Whether its `models` name this one."""
-        name = self.profiles.get(model, model)
-        return any(pattern.match(name) for pattern in self._models)
+        return any(pattern.match(model) for pattern in self._models)
 
 
 class Route(Stage):
@@ -83,8 +79,6 @@ class Route(Stage):
                     self._remembered.clear()
                 self._remembered[asked] = target
         x.upstream = target.name
-        # From here on the model is the one that has a price; the path keeps what it said.
-        request.model = target.profiles.get(request.model, request.model)
         return None
 
     def _choose(self, provider: str, prefix: bytes, model: str) -> Target | None:

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
 
 from s4fw.core.exchange import Exchange
-from s4fw.proxy import Origin
-from tests.proxy.rig import BODY, KEY, PLAIN, USAGE, Rig, on_rig, post
+from s4fw.core.reason import Reason
+from s4fw.core.request import Request
+from s4fw.dialects import ROUTES
+from s4fw.errors import CREDENTIALS_MISSING, Refusal
+from s4fw.proxy import Origin, headers
+from s4fw.proxy.head import Head
+from tests.proxy.rig import (
+    BODY,
+    DONE,
+    KEY,
+    PLAIN,
+    STREAM_HEAD,
+    USAGE,
+    USAGE_EVENT,
+    Rig,
+    chunk,
+    on_rig,
+    post,
+)
 
+NOWHERE = Origin.of("bedrock", "http://127.0.0.1:9")
 STRANGE = (
     b"Cookie: a=b",
     b"X-Forwarded-For: 1.2.3.4",
@@ -51,6 +72,131 @@ async def test_request_drops_what_connection_nominates_and_obs_text(rig: Rig) ->
     fields = (b"Connection: keep-alive, Accept", b"Accept: x", b"User-Agent: caf\xe9")
     await client.ask(post(BODY, *fields))
     assert rig.upstream.seen[0].headers.keys().isdisjoint({b"accept", b"user-agent", b"connection"})
+
+
+@on_rig()
+async def test_every_shape_gets_its_own_fields_and_no_gateway_does(rig: Rig) -> None:
+    """Versions and betas choose what a provider does; who the caller is inside stays inside."""
+    own = (b"Anthropic-Beta: a", b"Anthropic-Beta: b", b"Anthropic-Version: 2023-06-01")
+    inner = (
+        b"Baggage: tenant=acme",
+        b"Helicone-Session-Id: s",
+        b"X-Portkey-Metadata: {}",
+        b"X-LiteLLM-Tags: a",
+        b"CF-AIG-Metadata: {}",
+        b"X-Claude-Code-Session-Id: s",
+        b"X-Amzn-Bedrock-Trace: ENABLED",
+        b"Amz-Sdk-Invocation-Id: i",
+        b"X-Amz-Date: 20260101T000000Z",
+    )
+    client = await rig.client()
+    await client.ask(post(BODY, *own, *inner))
+    seen = rig.upstream.seen[0].headers
+    assert (b"a, b", b"2023-06-01") == (seen[b"anthropic-beta"], seen[b"anthropic-version"])
+    names = {line.partition(b":")[0].lower() for line in inner}
+    assert not names & seen.keys()
+
+
+@pytest.mark.parametrize(
+    ("line", "passes"),
+    [
+        (b"X-Api-Key: k", True),
+        (b"Api-Key: k", True),
+        (b"Anthropic-Workspace-Id: w", True),
+        (b"X-S4fw-Key: k", False),
+    ],
+)
+def test_callers_own_credential_passes_without_one_of_ours(line: bytes, passes: bool) -> None:
+    """Without keys the caller pays with its own, in whichever header its SDK has it."""
+
+    @on_rig()
+    async def play(rig: Rig) -> None:
+        client = await rig.client()
+        await client.ask(post(BODY, line))
+        name = line.partition(b":")[0].lower()
+        assert passes == (name in rig.upstream.seen[0].headers)
+        url = f"http://127.0.0.1:{rig.upstream.port}"
+        rig.proxy.swap_origins({"openai": Origin.of("openai", url, "sk-ours", "api-key")})
+        await client.ask(post(BODY, line))
+        seen = rig.upstream.seen[1].headers
+        assert seen[b"api-key"] == b"sk-ours"
+        assert {b"authorization", b"x-api-key", b"anthropic-workspace-id"}.isdisjoint(seen)
+
+    play()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "auth", "line"),
+    [
+        ("openai", None, b"authorization: Bearer k\r\n"),
+        ("openai", "api-key", b"api-key: k\r\n"),
+        ("anthropic", None, b"x-api-key: k\r\n"),
+        ("anthropic", "bearer", b"authorization: Bearer k\r\n"),
+        ("bedrock", None, b"authorization: Bearer k\r\n"),
+    ],
+)
+def test_origin_sends_a_key_as_its_dialect_does(
+    dialect: str, auth: str | None, line: bytes
+) -> None:
+    """Each provider looks for a key in its own place."""
+    assert line == Origin.of(dialect, "https://a.example", "k", auth).credential
+
+
+class Scripted:
+    """A signer that tells what it was given."""
+
+    def __init__(self) -> None:
+        self.told: tuple[bytes, ...] = ()
+        self.refusal: Refusal | None = None
+
+    def lack(self) -> str | None:
+        return None
+
+    def sign(
+        self,
+        method: bytes,
+        authority: bytes,
+        path: bytes,
+        query: bytes,
+        fields: Sequence[tuple[bytes, bytes]],
+        pieces: Sequence[bytes | bytearray | memoryview],
+    ) -> bytes:
+        if self.refusal is not None:
+            raise self.refusal
+        self.told = (method, authority, path, query, *dict(fields), b"".join(pieces))
+        return b"authorization: signed\r\n"
+
+
+@on_rig()
+async def test_signer_signs_what_is_sent_and_hides_the_callers_credential(rig: Rig) -> None:
+    """Every request has its own signature, though its head is remembered."""
+    signer = Scripted()
+    url = f"http://127.0.0.1:{rig.upstream.port}/base"
+    rig.proxy.swap_origins({"openai": Origin.of("openai", url, signer=signer)})
+    client = await rig.client()
+    for body in (BODY, BODY.replace(b"hi", b"ho")):
+        await client.ask(post(body))
+        authority = b"127.0.0.1:%d" % rig.upstream.port
+        path = b"/base/v1/chat/completions"
+        assert (b"POST", authority, path, b"", b"content-type", body) == signer.told
+        assert rig.upstream.seen[-1].headers[b"authorization"] == b"signed"
+        assert KEY not in rig.upstream.seen[-1].head
+
+
+@on_rig()
+async def test_signer_without_credentials_refuses_and_nothing_is_sent(rig: Rig) -> None:
+    """They can run out while a request waits for its connection, which stays good for the next."""
+    signer = Scripted()
+    signer.refusal = Refusal(CREDENTIALS_MISSING, "expired")
+    url = f"http://127.0.0.1:{rig.upstream.port}"
+    rig.proxy.swap_origins({"openai": Origin.of("openai", url, signer=signer)})
+    client = await rig.client()
+    assert (await client.ask(post()))[0] == CREDENTIALS_MISSING.status
+    x = await rig.settled()
+    assert (x.is_sent, x.reason) == (False, Reason.NOT_SENT)
+    signer.refusal = None
+    assert (await client.ask(post()))[0] == 200
+    assert rig.upstream.connections == 1
 
 
 @on_rig()
@@ -224,3 +370,35 @@ def test_origin_that_is_no_web_address_is_refused() -> None:
     """A file or a socket is no provider."""
     with pytest.raises(ValueError, match="http"):
         Origin.of("openai", "file:///etc/passwd")
+
+
+@on_rig()
+async def test_stream_head_of_the_upstream_that_says_it_is_not_doubled(rig: Rig) -> None:
+    """A proxy in front of us must read one word on buffering and caching, not two."""
+    own = b"\r\nX-Accel-Buffering: no\r\nCache-Control: no-store\r\n\r\n"
+    head = STREAM_HEAD.removesuffix(b"\r\n\r\n") + own
+    rig.upstream.scripts = [[head, chunk(USAGE_EVENT), chunk(DONE), b"0\r\n\r\n"]]
+    client = await rig.client()
+    await client.send(post())
+    told = (await client.head()).lower()
+    assert (1, 1) == (told.count(b"x-accel-buffering:"), told.count(b"cache-control:"))
+    await client.chunks()
+
+
+def test_bedrock_gets_its_own_fields_and_no_signature_of_the_caller() -> None:
+    """Guardrails and tiers stand in the head there; a signature for our host is worth nothing."""
+    lines = {
+        b"content-type": b"application/json",
+        b"accept": b"application/json",
+        b"x-amzn-bedrock-trace": b"ENABLED",
+        b"amz-sdk-invocation-id": b"i",
+        b"amz-sdk-request": b"attempt=1",
+        b"x-amz-date": b"20260101T000000Z",
+        b"authorization": b"AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/bedrock/x",
+    }
+    route = replace(ROUTES[b"/v1/chat/completions"][b"POST"], provider="bedrock")
+    x = Exchange(route, Request(b"POST", b"/", b"", lines))
+    head = headers.upstream_head(x, Head(b"POST", b"/", True), NOWHERE, (b"{}",), 2)
+    sent = {line.partition(b":")[0] for line in head.split(b"\r\n")[1:-2]}
+    dropped = {b"amz-sdk-request", b"x-amz-date", b"authorization"}
+    assert sent == (lines.keys() - dropped) | {b"host", b"accept-encoding", b"content-length"}

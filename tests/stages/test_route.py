@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -15,7 +15,6 @@ from s4fw.stages.route import Route
 
 CHAT = ROUTES[b"/v1/chat/completions"][b"POST"]
 MODELS = ROUTES[b"/v1/models"][b"GET"]
-ARN = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,6 @@ class Upstream:
     dialect: str = "openai"
     prefix: str | None = None
     models: tuple[str, ...] = ()
-    profiles: dict[str, str] = field(default_factory=dict)
 
 
 ALL = (
@@ -35,7 +33,7 @@ ALL = (
     Upstream("second", models=("gpt-*",)),
     Upstream("anthropic", "anthropic"),
     Upstream("claude-eu", "anthropic", prefix="/eu"),
-    Upstream("bedrock", "bedrock", models=("amazon.*",), profiles={ARN: "amazon.nova-lite-v1:0"}),
+    Upstream("bedrock", "bedrock", models=("amazon.*",)),
 )
 
 
@@ -92,13 +90,6 @@ def test_admit_what_no_upstream_takes_is_refused(prefix: bytes, provider: str) -
     block = asked(Route(ALL[:5]), "x", prefix, provider=provider)
     assert isinstance(block, Block)
     assert "endpoint_not_governed" == block.code.name
-
-
-def test_admit_profile_has_the_price_of_its_model() -> None:
-    """An application inference profile is opaque: only the configuration knows its model."""
-    x = asked(Route(ALL), ARN, provider="bedrock")
-    assert isinstance(x, Exchange)
-    assert ("bedrock", "amazon.nova-lite-v1:0") == (x.upstream, x.request.model)
 
 
 def test_admit_pattern_for_everything_takes_free_routes_too() -> None:
