@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from s4fw.config.forms import Whole
@@ -29,7 +29,27 @@ class Limits(Section):
     )
 
 
-def limit_problems(limits: Limits) -> Iterator[tuple[str, str]]:
-    """What is wrong within the section, as (path, sentence)."""
-    if limits.burst is not None and limits.per_key_rpm is None:
+class KeyLimits(Section):
+    """Limits of one key, each instead of the one for all keys."""
+
+    rpm: Count | None = setting("Its requests a minute; else limits.per_key_rpm.", None)
+    in_flight: Count | None = setting(
+        "Its requests that run at once; else limits.per_key_in_flight.", None
+    )
+    burst: Count | None = setting(
+        "How many of its requests may come at once; else those of a whole minute of its own rpm, or"
+        " limits.burst.",
+        None,
+    )
+
+
+def limit_problems(limits: Limits, of_keys: Mapping[int, KeyLimits]) -> Iterator[tuple[str, str]]:
+    """What is wrong with the section and with the limits of keys (by their place in the list), as
+    (path, sentence)."""
+    if limits.per_key_rpm is not None:
+        return
+    if limits.burst is not None:
         yield "limits.burst", "is of limits.per_key_rpm, which is not set"
+    for at, own in of_keys.items():
+        if own.burst is not None and own.rpm is None:
+            yield f"keys[{at}].limits.burst", "is of a rate, but neither rpm nor per_key_rpm is set"

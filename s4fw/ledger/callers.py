@@ -10,6 +10,7 @@ added up and taken back by somebody; this one cannot drift.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from time import monotonic_ns
 from typing import Protocol
 
@@ -46,16 +47,59 @@ class Limits(Protocol):
     def burst(self) -> int | None: ...
 
 
+class KeyLimits(Protocol):
+    """What it says about one key instead; None: as for all keys."""
+
+    @property
+    def rpm(self) -> int | None: ...
+    @property
+    def in_flight(self) -> int | None: ...
+    @property
+    def burst(self) -> int | None: ...
+
+
+class Key(Protocol):
+    """A configured caller (see `s4fw.config`)."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def limits(self) -> KeyLimits: ...
+
+
+class OwnLimits:
+    """What holds for one caller."""
+
+    __slots__ = ("burst", "in_flight", "rpm")
+
+    def __init__(self, rpm: int | None, in_flight: int | None, burst: int | None) -> None:
+        self.rpm = rpm
+        self.in_flight = in_flight
+        self.burst = burst
+
+    def but(self, own: KeyLimits) -> OwnLimits:
+        """These, but for what a key has of its own; a burst belongs to its rate."""
+        burst = own.burst or (self.burst if own.rpm is None else None)
+        return OwnLimits(own.rpm or self.rpm, own.in_flight or self.in_flight, burst)
+
+
 class Callers:
     """The limits of callers for one worker; the counts are in the one shared table."""
 
-    def __init__(self, table: Table, limits: Limits | None = None) -> None:
+    def __init__(
+        self, table: Table, limits: Limits | None = None, keys: Sequence[Key] = ()
+    ) -> None:
         self._table = table
-        self._own_rpm = limits.per_key_rpm if limits else None
         self._all_rpm = limits.global_rpm if limits else None
-        self._burst = limits.burst if limits else None
-        self._in_flight_max = limits.per_key_in_flight if limits else None
-        self._is_paced = self._own_rpm is not None or self._all_rpm is not None
+        self._usual = (
+            OwnLimits(limits.per_key_rpm, limits.per_key_in_flight, limits.burst)
+            if limits
+            else OwnLimits(None, None, None)
+        )
+        self._of = {key.id: self._usual.but(key.limits) for key in keys}
+        self._is_paced = self._all_rpm is not None or any(
+            own.rpm is not None for own in (self._usual, *self._of.values())
+        )
         self._rates: dict[str | None, RateSet] = {}  # keys are configured: there are few
 
     def arrive(self, key: str | None) -> Block | None:
@@ -81,7 +125,7 @@ class Callers:
             if wait_ns == 0:
                 return None
             if wait_ns > 0:
-                return self._too_fast(wait_ns)
+                return self._too_fast(key, wait_ns)
             if wait_ns != t.STALE:
                 break
             del self._rates[key]
@@ -93,14 +137,18 @@ class Callers:
 
     def _claim(self, key: str | None) -> RateSet:
         rates = []
-        if self._own_rpm is not None:
+        own = self._limits_of(key)
+        if own.rpm is not None:
             key_id = 0 if key is None else self._table.intern(_KEY, key.encode())
             index, generation = self._cell_of(key_id)
-            rates.append(_rate(index, generation, self._own_rpm, self._burst))
+            rates.append(_rate(index, generation, own.rpm, own.burst))
         if self._all_rpm is not None:
             index, generation = self._claim_cell(_OF_ALL, ())
             rates.append(_rate(index, generation, self._all_rpm, None))
         return self._table.rate_set(rates)
+
+    def _limits_of(self, key: str | None) -> OwnLimits:
+        return self._usual if key is None else self._of.get(key, self._usual)
 
     def _cell_of(self, key_id: int) -> tuple[int, int]:
         return self._claim_cell(_OF_A_KEY, (key_id,) if key_id else ())
@@ -110,10 +158,11 @@ class Callers:
         of = self._table.intern(COUNT_DIMENSION, name)
         return self._table.claim(of, _TOTAL, 0, ids, NUSD_MAX, NUSD_MAX)
 
-    def _too_fast(self, wait_ns: int) -> Block:
+    def _too_fast(self, key: str | None, wait_ns: int) -> Block:
         wait_ms = -(-wait_ns // 1_000_000)
-        is_own = self._own_rpm is not None and self._table.answer[0] == 0
-        limit = self._own_rpm if is_own else self._all_rpm
+        own_rpm = self._limits_of(key).rpm
+        is_own = own_rpm is not None and self._table.answer[0] == 0
+        limit = own_rpm if is_own else self._all_rpm
         name, whose = (
             ("per_key_rpm", "This caller") if is_own else ("global_rpm", "All callers together")
         )
@@ -124,17 +173,18 @@ class Callers:
             retry_after_ms=wait_ms,
         )
 
-    def limit_open(self, cells: CellSet, key_id: int) -> None:
+    def limit_open(self, cells: CellSet, key: str | None, key_id: int) -> None:
         """Let `reserve` refuse where the caller of a set has too many requests running.
 
         `key_id` is the value id of its key, 0 for anonymous.  Raises what `Table.claim` does.
         """
-        if self._in_flight_max is not None:
-            self._table.limit_open(cells, *self._cell_of(key_id), self._in_flight_max)
+        most = self._limits_of(key).in_flight
+        if most is not None:
+            self._table.limit_open(cells, *self._cell_of(key_id), most)
 
-    def crowded(self) -> Block:
+    def crowded(self, key: str | None) -> Block:
         """The refusal of a caller with too many requests running."""
-        most = self._in_flight_max
+        most = self._limits_of(key).in_flight
         return Block(
             RATE_LIMITED,
             f"not sent. This caller may have {most} requests running at once; try again when one"
