@@ -72,7 +72,7 @@ class Play:
         self.offloaded = 0
         rates = RateCard.load(config.pricing.overrides, of_upstreams=config.prices_of_upstreams)
         clock = Clock(time.time_ns() - boot_ns())
-        callers = Callers(self.table, config.limits)
+        callers = Callers(self.table, config.limits, config.keys)
         self.ledger = Budgets(self.table, config.budgets, clock, rates.version, callers=callers)
         self.counters = self.table.counters()
         self.pipeline = build(

@@ -74,7 +74,8 @@ def part_problems(parts: Parts) -> Iterator[tuple[str, str]]:
     if parts.attribution is not None:
         yield from attribution_problems(parts.attribution)
     if parts.limits is not None:
-        yield from limit_problems(parts.limits)
+        limits_of_keys = {at: key.limits for at, key in parts.keys.items()}
+        yield from limit_problems(parts.limits, limits_of_keys)
     if parts.budgets_written > BUDGETS_MAX:
         yield "budgets", f"are {parts.budgets_written}; at most {BUDGETS_MAX} are possible"
     yield from budget_problems(parts.budgets)

@@ -10,6 +10,7 @@ from pydantic import model_validator
 
 from s4fw.config.attribution import RESERVED, SETTABLE, Attribution, Value
 from s4fw.config.forms import Choice, Text
+from s4fw.config.limits import KeyLimits
 from s4fw.config.section import Section, setting
 from s4fw.config.sigv4 import AWS_ID_PREFIXES
 
@@ -48,6 +49,7 @@ class Key(Section):
         " those the key pins.",
         list(MAY_SET),
     )
+    limits: KeyLimits = setting("Its own limits, each instead of the one for all keys.", {})
 
     @model_validator(mode="before")
     @classmethod

@@ -129,7 +129,7 @@ class Budgets:
             until_s = min(until_s, ends_s)
         until_ns = until_s * 1_000_000_000
         cell_set = self._table.cell_set(places, ids)
-        self.callers.limit_open(cell_set, ids[KEY])
+        self.callers.limit_open(cell_set, attribution.values[KEY], ids[KEY])
         applied = Applied(cell_set, cells, places, ids, until_ns)
         if len(self._applied) >= REMEMBERED_MAX:
             self._applied.clear()
@@ -186,7 +186,8 @@ class Budgets:
             x.denied_by = applied.places[index]
             return applied.cells[index].refusal(x.quote_nusd, self._table.answer[2 + index])
         if refused == t.CROWDED:
-            return self.callers.crowded()
+            key = x.attribution.values[KEY] if x.attribution is not None else None
+            return self.callers.crowded(key)
         if refused == t.FROZEN:
             return Block(FROZEN, "not sent. Spending is frozen by the operator of this firewall.")
         if refused in (t.FULL, t.BUSY):

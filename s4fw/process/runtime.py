@@ -45,7 +45,7 @@ def built(
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     values_max = dict(config.attribution.max_values)
-    callers = Callers(table, config.limits)
+    callers = Callers(table, config.limits, config.keys)
     budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver, callers)
     pipeline = build(config, budgets, rates, tokens, offload, table.counters(), hash_key)
     return Runtime(config, generation, rates, budgets, pipeline)
