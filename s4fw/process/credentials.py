@@ -31,6 +31,7 @@ _ASK = b"?"
 _MESSAGE_BYTES_MAX = 65_536
 LOOK_S = 60.0  # how often is looked whether something changed; botocore renews 15 min before expiry
 RETRY_S = 2.0  # after nothing was found; doubled up to LOOK_S
+THREAD = "s4fw-credentials"
 MISSING = (
     "the firewall has no AWS credentials to sign with: its machine needs an instance role or a"
     " profile, or the upstream an api_key"
@@ -160,7 +161,7 @@ class Keeper:
         self._over = threading.Event()
         for name in ("botocore", "urllib3"):  # below that they write requests with all their fields
             logging.getLogger(name).setLevel(logging.WARNING)
-        threading.Thread(target=self._search, args=(self._over,), daemon=True).start()
+        threading.Thread(target=self._search, args=(self._over,), name=THREAD, daemon=True).start()
 
     def _search(self, is_over: threading.Event) -> None:
         """In a thread: look again and again."""
