@@ -12,11 +12,15 @@ from collections.abc import Mapping
 from s4fw.core.dialect import Dialect, Route
 from s4fw.core.verdict import Block
 from s4fw.dialects.anthropic import Anthropic
+from s4fw.dialects.bedrock import Bedrock
+from s4fw.dialects.bedrock import paths as bedrock
 from s4fw.dialects.openai import routes as openai
 from s4fw.errors import ENDPOINT_NOT_GOVERNED, INVALID_REQUEST, METHOD_NOT_ALLOWED
 
 OPENAI = openai.OPENAI
 ANTHROPIC = Anthropic()
+BEDROCK = Bedrock()
+BEDROCK_PATHS = bedrock.Paths(BEDROCK)
 
 # Raw path -> method -> route.
 ROUTES: dict[bytes, dict[bytes, Route]] = {
@@ -50,11 +54,17 @@ def match(
 ) -> Route | Block:
     """The route of a request, or why there is none.  `raw_path` is without the query; `headers`
     by lower-case names tell apart whose models are asked for, which share a path."""
-    by_method = ROUTES.get(raw_path)
+    by_method: Mapping[bytes, Route] | None = ROUTES.get(raw_path)
     if by_method is None:
         if _UNSAFE.search(raw_path):
             return Block(INVALID_REQUEST, "the path holds control bytes or dot segments")
-        found = openai.of_named(raw_path)
+        model_route = BEDROCK_PATHS.find(raw_path)
+        if isinstance(model_route, Block):
+            return model_route
+        if model_route is not None:
+            found: Mapping[bytes, Route] | None = {b"POST": model_route}
+        else:
+            found = openai.of_named(raw_path)
         if found is None:
             return Block(
                 ENDPOINT_NOT_GOVERNED,
@@ -83,7 +93,7 @@ def dialect_of(raw_path: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> 
     """The dialect in which to refuse a request that has no route: the best guess by its head."""
     if _VERSION in headers or _ANTHROPIC_PATH.match(raw_path):
         return ANTHROPIC
-    return OPENAI
+    return BEDROCK if bedrock.is_one(raw_path) else OPENAI
 
 
 def refusal_for(

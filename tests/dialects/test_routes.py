@@ -142,3 +142,39 @@ def test_refusal_is_the_envelope_that_the_sdk_reads() -> None:
         "s4fw"
     ]
     assert error["message"].startswith("S4 Firewall: ")
+
+
+SONNET = b"/model/us.anthropic.claude-sonnet-4-5-20250929-v1%3A0"
+
+
+def test_match_model_in_the_path_is_bedrocks() -> None:
+    """The path names what is priced, and is encoded again by us."""
+    route = match(b"POST", SONNET.replace(b"%3A", b":") + b"/converse")
+    assert isinstance(route, Route)
+    assert ("bedrock.converse", "us.anthropic.claude-sonnet-4-5-20250929-v1:0") == (
+        route.name,
+        route.model,
+    )
+    assert SONNET + b"/converse" == route.upstream_path
+
+
+@pytest.mark.parametrize(
+    ("code", "method", "path"),
+    [
+        ("method_not_allowed", b"GET", SONNET + b"/converse"),
+        ("endpoint_not_governed", b"POST", b"/async-invoke"),
+        ("endpoint_not_governed", b"POST", SONNET + b"/invoke-with-bidirectional-stream"),
+        ("invalid_request_error", b"POST", b"/model/%2e%2e/converse"),
+        ("invalid_request_error", b"POST", b"/model/../converse"),
+    ],
+)
+def test_match_refused_path_of_bedrock_has_its_envelope(
+    code: str, method: bytes, path: bytes
+) -> None:
+    """botocore picks the class by a header field and prints the message only."""
+    block = match(method, path)
+    assert isinstance(block, Block)
+    assert code == block.code.name
+    _, headers, body = refusal_for(path, block, "fw_1")
+    assert "x-amzn-errortype" in dict(headers)
+    assert json.loads(body)["message"].startswith("S4 Firewall: ")
