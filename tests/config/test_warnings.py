@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
+
 import pytest
 
 from s4fw.config import parse
@@ -82,3 +85,20 @@ def test_plain_http_upstream_is_warned_of_only_beyond_this_machine() -> None:
     away = parse(text % "10.0.0.7:8080", "x", {}).warnings
     here = parse(text % "127.0.0.1:8080", "x", {}).warnings
     assert [True, False] == [any("plain http" in w for w in said) for said in (away, here)]
+
+
+def test_master_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
+    """Whoever reads it can call as every caller that signs; a group of the service may."""
+    master = tmp_path / "master"
+    master.write_text("m" * 44)
+    text = (
+        "server: {sigv4_master: {file: master}}\nupstreams: {openai: {base_url: https://a.example}}"
+    )
+    for mode, is_open in ((0o644, True), (0o640, False), (0o600, False)):
+        master.chmod(mode)
+        config = parse(text, "x", {}, tmp_path)
+        assert is_open == any("chmod 600" in warning for warning in config.warnings)
+        # The configuration travels to the workers, and keeps its secrets there.
+        again = pickle.loads(pickle.dumps(config)).server.sigv4_master
+        assert "m" * 44 == again.get_secret_value()
+        assert "mmm" not in str(config) + repr(again)
