@@ -57,6 +57,11 @@ class Config(Section):
         return {name: one.prices for name, one in self.upstreams.items() if one.prices}
 
     @property
+    def regions_of_upstreams(self) -> dict[str, str]:
+        """Where upstreams run whose models have prices by region, by their name."""
+        return {name: one.region for name, one in self.upstreams.items() if one.region}
+
+    @property
     def profiles(self) -> dict[str, str]:
         """The models behind all application inference profiles, by their ARN."""
         return {

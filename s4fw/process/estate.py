@@ -78,7 +78,11 @@ class Estate:
 
 def rates_of(config: Config) -> RateCard:
     """The price table of a configuration."""
-    return RateCard.load(config.pricing.overrides, of_upstreams=config.prices_of_upstreams)
+    return RateCard.load(
+        config.pricing.overrides,
+        of_upstreams=config.prices_of_upstreams,
+        regions=config.regions_of_upstreams,
+    )
 
 
 def _table(runtime: Path) -> tuple[Table, str]:

@@ -1,13 +1,15 @@
 """What one generation of the configuration consists of inside a worker.
 
 A new generation is built whole beside the old one; nothing of the old is changed.  Exchanges that
-run keep the pipeline that opened them, and so do the clock and the table they share.
+run keep the pipeline that opened them, and so do the clock and the table they share.  The dialects
+are shared: one of them learns what names stand for, which is asked once, when a request is read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from s4fw import dialects
 from s4fw.config.schema import Config
 from s4fw.core.exchange import Offload
 from s4fw.core.pipeline import Pipeline
@@ -44,6 +46,7 @@ def built(
     hash_key: bytes,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
+    dialects.BEDROCK.know_profiles(config.profiles)
     values_max = dict(config.attribution.max_values)
     callers = Callers(table, config.limits, config.keys)
     budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver, callers)

@@ -189,7 +189,7 @@ def _settings(config: Config) -> Settings:
 
 
 def _prices(config: Config) -> object:
-    return config.pricing, config.prices_of_upstreams
+    return config.pricing, config.prices_of_upstreams, config.regions_of_upstreams
 
 
 def _origins(config: Config, wallet: Wallet) -> dict[str, Origin]:
