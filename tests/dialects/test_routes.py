@@ -178,3 +178,57 @@ def test_match_refused_path_of_bedrock_has_its_envelope(
     _, headers, body = refusal_for(path, block, "fw_1")
     assert "x-amzn-errortype" in dict(headers)
     assert json.loads(body)["message"].startswith("S4 Firewall: ")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name", "provider", "model", "is_metered"),
+    [
+        ("POST", "/v1/responses", "openai.responses", "openai", "", True),
+        ("POST", "/v1/completions", "openai.completions", "openai", "", True),
+        ("POST", "/v1/embeddings", "openai.embeddings", "openai", "", True),
+        ("POST", "/openai/v1/chat/completions", "openai.chat", "bedrock", "", True),
+        ("POST", "/openai/v1/responses", "openai.responses", "bedrock", "", True),
+        ("POST", "/openai/responses", "openai.responses", "openai", "", True),
+        ("POST", "/openai/deployments/d-1/chat/completions", "openai.chat", "openai", "d-1", True),
+        ("POST", "/openai/deployments/d/completions", "openai.completions", "openai", "d", True),
+        ("POST", "/openai/deployments/d/embeddings", "openai.embeddings", "openai", "d", True),
+        ("POST", "/v1/responses/input_tokens", "openai.input_tokens", "openai", "", False),
+        ("POST", "/v1/moderations", "openai.moderations", "openai", "", False),
+        ("GET", "/v1/responses/resp_1", "openai.response", "openai", "", False),
+        ("DELETE", "/v1/responses/resp_1", "openai.response", "openai", "", False),
+        ("GET", "/v1/responses/resp_1/input_items", "openai.response", "openai", "", False),
+        ("POST", "/v1/responses/resp_1/cancel", "openai.response", "openai", "", False),
+        ("GET", "/openai/v1/responses/resp_1", "openai.response", "bedrock", "", False),
+        ("GET", "/openai/v1/models", "openai.models", "bedrock", "", False),
+    ],
+)
+def test_match_openai_shapes_on_every_providers_paths(
+    method: str, path: str, name: str, provider: str, model: str, is_metered: bool
+) -> None:
+    """Only what generates is metered; a deployment in the path is the model."""
+    route = match(method.encode(), path.encode())
+    assert isinstance(route, Route)
+    assert (name, provider, model, is_metered, path.encode()) == (
+        route.name,
+        route.provider,
+        route.model,
+        route.is_metered,
+        route.upstream_path,
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "/v1/responses/resp_1", "DELETE, GET"),
+        ("DELETE", "/v1/responses/resp_1/input_items", "GET"),
+        ("GET", "/v1/responses/resp_1/cancel", "POST"),
+        ("GET", "/v1/responses/input_tokens", "POST"),
+        ("GET", "/openai/deployments/d/embeddings", "POST"),
+    ],
+)
+def test_match_other_method_on_a_named_path_is_405(method: str, path: str, allowed: str) -> None:
+    """What another method does there is not known to be free."""
+    block = match(method.encode(), path.encode())
+    assert isinstance(block, Block)
+    assert ("method_not_allowed", allowed) == (block.code.name, block.allow)

@@ -87,6 +87,13 @@ def read_schema(request: Request, document: Document, name: str) -> None:
     request.tokens_extra += measure.SCHEMA_TOKENS
 
 
+def read_tool_choice(request: Request, document: Document, name: str) -> None:
+    """Which tools may be called.  A long choice names them one by one; bytes bound tokens."""
+    start, end, kind = document.members[name]
+    if kind == OBJECT:
+        request.tokens_extra += end - start
+
+
 LABELS: dict[str, Reader] = {
     "user": read_label,
     "safety_identifier": read_label,

@@ -193,7 +193,7 @@ _READERS: dict[str, Reader] = {
     "stream": members.read_stream,
     "service_tier": _read_tier,
     "tools": _read_later,
-    "tool_choice": _read_later,
+    "tool_choice": members.read_tool_choice,
     "text": members.read_schema,
     "previous_response_id": _read_later,
     "conversation": _read_conversation,

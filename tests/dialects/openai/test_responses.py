@@ -306,3 +306,10 @@ def test_read_labels_are_found_by_their_names() -> None:
 def test_read_unknown_field_is_forwarded() -> None:
     """The firewall must not break what a provider adds tomorrow."""
     assert {"a": 1} == forwarded(read({"brand_new_option": {"a": 1}}))["brand_new_option"]
+
+
+def test_read_choice_of_many_tools_is_held() -> None:
+    """It names each of them."""
+    names = [{"type": "function", "name": f"tool_{number}"} for number in range(200)]
+    choice = {"type": "allowed_tools", "mode": "auto", "tools": names}
+    assert read({"tool_choice": choice}).tokens_extra > read({"tool_choice": "auto"}).tokens_extra
