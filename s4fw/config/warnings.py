@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from s4fw.config.attribution import BODY_FIELDS
 from s4fw.config.budgets import Budget
 from s4fw.config.listeners import is_loopback
 from s4fw.config.schema import Config
@@ -34,6 +35,7 @@ def warnings(config: Config) -> Iterator[str]:
     master = config.server.sigv4_master
     if isinstance(master, FileSecret) and master.is_open:
         yield f"The file {master.path} can be read or changed by others: chmod 600 it."
+    yield from _idle_fields(config)
     yield from _open_door(config)
 
 
@@ -76,6 +78,19 @@ def _idle_overrides(budget: Budget, config: Config) -> Iterator[str]:
             known = ids if dimension == "key" else config.attribution.known.get(dimension)
             if known is not None and value not in known and value not in ("other", "unattributed"):
                 yield f"Budget {budget.id}: no request has {dimension} {value} of its overrides."
+
+
+def _idle_fields(config: Config) -> Iterator[str]:
+    """Fields of the body for dimensions that no key leaves to requests."""
+    if not config.keys:
+        return
+    settable = frozenset().union(*(key.may_set for key in config.keys))
+    for field in config.attribution.body_fields:
+        if BODY_FIELDS[field] not in settable:
+            yield (
+                f"attribution.body_fields lists {field}, but no key may_set {BODY_FIELDS[field]}: it"
+                " never counts."
+            )
 
 
 def _open_door(config: Config) -> Iterator[str]:
