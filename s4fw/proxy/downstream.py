@@ -106,7 +106,7 @@ class Downstream(Wire):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         if not self._proxy.accepted(self):
-            self._refuse(b"/", Block(FIREWALL_OVERLOADED, "too many connections"))
+            self._refuse(None, Block(FIREWALL_OVERLOADED, "too many connections"))
             return
         self._wait_for_request()
 
@@ -247,11 +247,11 @@ class Downstream(Wire):
             return rest
         proxy.count(_REQUESTS)
         if isinstance(route, Block):
-            self._refuse(begun.below, route)
+            self._refuse(head, route)
             return b""
         block = gate.pressing(head, self._settings, proxy.in_flight, proxy.is_draining)
         if block is not None:
-            self._refuse(begun.below, block)
+            self._refuse(head, block)
             return b""
         request = Request(head.method, head.path, head.query, head.headers)
         request.prefix, request.labels_of_path = begun.prefix, begun.labels
@@ -382,15 +382,15 @@ class Downstream(Wire):
         """The request cannot be read to its end: refuse it and close."""
         x = self._x
         if x is None:
-            self._refuse(b"/", block)
+            self._refuse(None, block)
             return
         x.block = block
         self._end_early(x, block)
 
-    def _refuse(self, path: bytes, block: Block) -> None:
+    def _refuse(self, head: Head | None, block: Block) -> None:
         """Refuse a request that never became an exchange, and close."""
         self._proxy.refused(block)
-        self.write(refusals.early_refusal(path, block))
+        self.write(refusals.early_refusal(head, block))
         self._linger()
 
     def _linger(self) -> None:

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from s4fw import dialects
 from s4fw.core.exchange import Exchange
 from s4fw.core.verdict import Answer, Block
+from s4fw.dialects import NO_HEADERS
 from s4fw.proxy import headers
+from s4fw.proxy.head import Head
 
 CLOSE = b"connection: close\r\n"
 KEEP_ALIVE = b"connection: keep-alive\r\n"
@@ -46,11 +48,14 @@ def refusal(x: Exchange, block: Block, connection: bytes) -> bytes:
     return compose(status, told, body, extra=headers.governed(x, held), connection=connection)
 
 
-def early_refusal(path: bytes, block: Block) -> bytes:
-    """A refusal before there is an exchange; the connection closes after it."""
+def early_refusal(head: Head | None, block: Block) -> bytes:
+    """A refusal before there is an exchange; the connection closes after it.  Without a head it is
+    in the shape that most clients read."""
     request_id = "fw_" + os.urandom(16).hex()
-    status, fields, body = dialects.refusal_for(path, block, request_id)
-    return compose(status, fields, body, connection=CLOSE)
+    path, given = (b"/", NO_HEADERS) if head is None else (head.begun.below, head.headers)
+    status, fields, body = dialects.refusal_for(path, block, request_id, given)
+    is_head = head is not None and head.method == b"HEAD"
+    return compose(status, fields, body, connection=CLOSE, is_head=is_head)
 
 
 def own(x: Exchange, answer: Answer, connection: bytes) -> bytes:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from s4fw.config import Config
 from s4fw.core.exchange import Offload
 from s4fw.core.pipeline import Pipeline
+from s4fw.dialects import BEDROCK
 from s4fw.ledger.budgets import Budgets
 from s4fw.pricing import RateCard
 from s4fw.stages.attribute import Attribute
 from s4fw.stages.budget import Budget
 from s4fw.stages.caller import Identify
+from s4fw.stages.digest import Digest
 from s4fw.stages.quote import Quote
 from s4fw.stages.rate import Rate
 from s4fw.stages.read import Read
@@ -31,7 +33,9 @@ def build(
     hash_key: bytes,
 ) -> Pipeline:
     """The pipeline of one configuration.  A worker calls it at its start and at each reload."""
+    BEDROCK.know_profiles(config.profiles)  # which models stand behind opaque names
     master = config.server.sigv4_master
+    signed = [name for name, upstream in config.upstreams.items() if upstream.is_signed]
     return Pipeline(
         [
             # Who calls: unknown keys end at the head, wrong signatures before the body is parsed.
@@ -41,6 +45,7 @@ def build(
             Attribute(config.attribution, rates.priced_as, hash_key),  # who pays
             Rate(budgets.callers),  # whether it comes too fast
             Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
+            Digest(signed, offload),  # what takes time of a signature for the upstream
             Budget(budgets),  # takes the money, last: a refusal almost never has to give back
             Reconcile(budgets, rates, counters),  # first at finish: what it did cost
         ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -10,8 +12,9 @@ from s4fw.core.dialect import Route as Governed
 from s4fw.core.exchange import Exchange
 from s4fw.core.request import Request
 from s4fw.core.verdict import Block
-from s4fw.dialects import ROUTES
+from s4fw.dialects import ROUTES, match
 from s4fw.stages.route import Route
+from tests.playbook import Play
 
 CHAT = ROUTES[b"/v1/chat/completions"][b"POST"]
 MODELS = ROUTES[b"/v1/models"][b"GET"]
@@ -105,3 +108,21 @@ def test_admit_long_model_names_are_not_remembered() -> None:
     stage = Route(ALL)
     asked(stage, "x" * 257)
     assert not stage._remembered
+
+
+def test_build_profile_is_priced_as_its_model_and_at_its_upstream(tmp_path: Path) -> None:
+    """An application inference profile is opaque: only the configuration knows its model."""
+    rates = {"input_usd_per_mtok": 1, "output_usd_per_mtok": 2, "max_output_tokens": 9}
+    arn = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc"
+    model = "amazon.nova-lite-v1:0"
+    bedrock = {"region": "us-east-1", "profiles": {arn: model}, "prices": {model: rates}}
+    with Play(tmp_path, upstreams={"bedrock": bedrock}) as play:
+        found = match(b"POST", f"/model/{quote(arn, safe='')}/converse".encode())
+        assert isinstance(found, Governed)
+        x = Exchange(found, Request(b"POST", b"/", b"", {}))
+        x.request.body = b'{"messages":[{"role":"user","content":[{"text":"hi"}]}]}'
+        assert play.pipeline.admit(x) is None
+        assert ("bedrock", model, 9) == (x.upstream, x.price.model, x.quote_tokens_out)
+        assert x.attribution is not None
+        assert (model, "bedrock") == (x.attribution.get("model"), x.attribution.get("provider"))
+        play.pipeline.finish(x)
