@@ -91,6 +91,7 @@ class AwsSigner:
         query: bytes,
         fields: Sequence[tuple[bytes, bytes]],
         pieces: Sequence[bytes | bytearray | memoryview],
+        body_sha256: bytes,
     ) -> bytes:
         """The header lines to add (see `origin.Signer`).  Raises Refusal."""
         now_s = self.now_s()
@@ -104,8 +105,8 @@ class AwsSigner:
         signed |= added
         signed[b"host"] = authority
         names = sorted(signed)
-        body_sha256 = sigv4.sha256_of(pieces)
-        canonical = sigv4.canonical_request(method, path, query, signed, names, body_sha256)
+        digest = body_sha256 or sigv4.sha256_of(pieces)
+        canonical = sigv4.canonical_request(method, path, query, signed, names, digest)
         added[b"authorization"] = sigv4.authorization_of(
             credentials.access_key_id.encode("ascii"),
             credentials.secret_access_key.encode("ascii"),

@@ -93,10 +93,11 @@ def _signature(
     pieces: Sequence[bytes | bytearray | memoryview],
 ) -> bytes:
     """The lines that a signer adds: each request has its own."""
+    request = x.request
     path = origin.base_path + x.route.upstream_path
-    method = x.request.method
     fields = list(_forwarded(x))
-    return signer.sign(method, origin.authority, path, _query(x), fields, pieces)
+    known = request.body_sha256 if request.edits is None else b""
+    return signer.sign(request.method, origin.authority, path, _query(x), fields, pieces, known)
 
 
 def _request_lines(x: Exchange, origin: Origin) -> bytes:

@@ -31,9 +31,11 @@ class Signer(Protocol):
         query: bytes,
         fields: Sequence[tuple[bytes, bytes]],
         pieces: Sequence[bytes | bytearray | memoryview],
+        body_sha256: bytes,
     ) -> bytes:
         """The header lines to add, each with its CR LF.  All but the length is as it will be sent;
-        `fields` are those of the caller that are forwarded, `pieces` the body.  Raises Refusal."""
+        `fields` are those of the caller that are forwarded, `pieces` the body, `body_sha256` its
+        hash in hex where it is known already, else empty.  Raises Refusal."""
 
 
 @dataclass(frozen=True, slots=True)

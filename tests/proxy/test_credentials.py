@@ -40,7 +40,7 @@ def filled(credentials: Credentials = OURS) -> Wallet:
 def test_signature_of_a_request_is_what_botocore_computes(query: bytes) -> None:
     """Model ids with %3A and %2F, a body in pieces, a token: AWS would accept it."""
     signer = AwsSigner("us-east-1", "bedrock", filled(), now_s=lambda: NOW_S + 0.9)
-    made = lines_of(signer.sign(b"POST", b"bedrock:8443", PATH, query, FIELDS, PIECES))
+    made = lines_of(signer.sign(b"POST", b"bedrock:8443", PATH, query, FIELDS, PIECES, b""))
     assert {"x-amz-date", "x-amz-security-token", "authorization"} == set(made)
     assert sigv4.stamp_of(NOW_S).decode() == made["x-amz-date"]
     sent = {"host": "bedrock:8443"} | {n.decode(): v.decode() for n, v in FIELDS} | made
@@ -53,12 +53,23 @@ def test_signature_of_a_request_is_what_botocore_computes(query: bytes) -> None:
     )
 
 
+def test_known_hash_of_the_body_is_not_made_again() -> None:
+    """A large body came signed, or was hashed in a thread."""
+    signer = AwsSigner("us-east-1", "bedrock", filled(), now_s=lambda: float(NOW_S))
+    known = sigv4.sha256_of(PIECES)
+    made, again = (
+        signer.sign(b"POST", b"h", PATH, b"", FIELDS, pieces, digest)
+        for pieces, digest in ((PIECES, b""), ((), known))
+    )
+    assert made == again
+
+
 def test_renewed_credentials_sign_the_next_request() -> None:
     """The set is replaced whole: no request has the id of one and the token of another."""
     wallet = filled()
     signer = AwsSigner("us-east-1", "bedrock", wallet, now_s=lambda: float(NOW_S))
     wallet.put(Credentials("OTHER", "secret2"))
-    made = lines_of(signer.sign(b"POST", b"h", PATH, b"", FIELDS, PIECES))
+    made = lines_of(signer.sign(b"POST", b"h", PATH, b"", FIELDS, PIECES, b""))
     assert "Credential=OTHER/20261121/us-east-1/bedrock/aws4_request" in made["authorization"]
     assert "x-amz-security-token" not in made
 
@@ -71,7 +82,7 @@ def test_empty_wallet_is_said_and_signs_nothing() -> None:
     wallet.empty("there is no role")
     assert "there is no role" == signer.lack()
     with pytest.raises(Refusal) as refusal:
-        signer.sign(b"POST", b"h", PATH, b"", FIELDS, PIECES)
+        signer.sign(b"POST", b"h", PATH, b"", FIELDS, PIECES, b"")
     assert CREDENTIALS_MISSING is refusal.value.code
 
 
@@ -80,7 +91,7 @@ def test_expired_credentials_are_not_used() -> None:
     signer = AwsSigner("us-east-1", "bedrock", filled(), now_s=lambda: float(NOW_S + 60))
     assert "expired" in (signer.lack() or "")
     with pytest.raises(Refusal):
-        signer.sign(b"POST", b"h", PATH, b"", FIELDS, PIECES)
+        signer.sign(b"POST", b"h", PATH, b"", FIELDS, PIECES, b"")
 
 
 def test_secrets_are_in_no_text_of_an_object() -> None:

@@ -160,6 +160,7 @@ class Scripted:
         query: bytes,
         fields: Sequence[tuple[bytes, bytes]],
         pieces: Sequence[bytes | bytearray | memoryview],
+        body_sha256: bytes,
     ) -> bytes:
         if self.refusal is not None:
             raise self.refusal
