@@ -35,15 +35,16 @@ ALIASES = (
     "x-litellm-tags",
     "x-portkey-metadata",
 )
-BODY_FIELDS = (
-    *(f"metadata.{name}" for name in SETTABLE),
-    *(f"requestMetadata.{name}" for name in SETTABLE),
-    "safety_identifier",
-    "user",
-    "metadata.user_id",
-    "prompt_cache_key",
-    "conversation",
-)
+# Fields of bodies, as the dialects name what they find, and the dimension of each.
+BODY_FIELDS = {
+    **{f"metadata.{name}": name for name in SETTABLE},
+    **{f"requestMetadata.{name}": name for name in SETTABLE},
+    "safety_identifier": "customer",
+    "user": "customer",
+    "metadata.user_id": "customer",
+    "prompt_cache_key": "session",
+    "conversation": "session",
+}
 
 VALUE_WORDS = "1 to 128 letters, digits or ._:@/-"
 Value = Annotated[str, Text(VALUE, VALUE_WORDS)]

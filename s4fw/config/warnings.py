@@ -88,8 +88,8 @@ def _idle_fields(config: Config) -> Iterator[str]:
     for field in config.attribution.body_fields:
         if BODY_FIELDS[field] not in settable:
             yield (
-                f"attribution.body_fields lists {field}, but no key may_set {BODY_FIELDS[field]}: it"
-                " never counts."
+                f"attribution.body_fields lists {field}, but no key may_set"
+                f" {BODY_FIELDS[field]}: it never counts."
             )
 
 

@@ -19,6 +19,7 @@ from urllib.parse import unquote_to_bytes
 
 import orjson
 
+from s4fw.config.attribution import BODY_FIELDS
 from s4fw.core.request import Request
 from s4fw.core.verdict import Block
 from s4fw.errors import ATTRIBUTION_CONFLICT
@@ -53,17 +54,6 @@ _ALIASES_OF_JSON = (
 )
 _JSON_MEMBERS = {name: name for name in HEADERS} | {"_user": "customer"}  # _user: Portkey's own
 _ALIAS_OF_TAGS = b"x-litellm-tags"
-
-# Fields of bodies, as the dialects name what they find.
-BODY_FIELDS = {f"metadata.{name}": name for name in HEADERS}
-BODY_FIELDS |= {f"requestMetadata.{name}": name for name in HEADERS}
-BODY_FIELDS |= {
-    "safety_identifier": "customer",
-    "user": "customer",
-    "metadata.user_id": "customer",
-    "prompt_cache_key": "session",
-    "conversation": "session",
-}
 
 _VALUE = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
 

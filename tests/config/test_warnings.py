@@ -102,3 +102,12 @@ def test_master_that_others_can_read_is_warned_of(tmp_path: Path) -> None:
         again = pickle.loads(pickle.dumps(config)).server.sigv4_master
         assert "m" * 44 == again.get_secret_value()
         assert "mmm" not in str(config) + repr(again)
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_warned"), [("", False), (f"keys: [{BOT}]\n", True), (f"keys: [{OTHER}]\n", True)]
+)
+def test_body_field_that_no_key_may_set_is_warned_of(keys: str, is_warned: bool) -> None:
+    """It would be accepted and do nothing."""
+    said = warned(keys + "attribution: {body_fields: [user, prompt_cache_key]}")
+    assert is_warned == ("lists user, but no key may_set customer" in said)

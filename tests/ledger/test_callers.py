@@ -283,3 +283,54 @@ def test_cells_that_count_requests_are_none_of_the_budgets(table: Table, clock: 
     assert 1 == sum(upkeep.describe(cell) is not None for cell in table.cells())
     assert (0, 0) == (upkeep.close_over(), upkeep.apply_limits())
     assert 0 == sum(cell.used for cell in table.cells() if upkeep.describe(cell) is None)
+
+
+@dataclass
+class Own:
+    """What a key has of its own."""
+
+    rpm: int | None = None
+    in_flight: int | None = None
+    burst: int | None = None
+
+
+@dataclass
+class Key:
+    """A caller as the configuration has it."""
+
+    id: str
+    limits: Own
+
+
+def burst_of(callers: Callers, key: str | None) -> int:
+    """How many requests of a caller pass at once."""
+    passed = 0
+    while callers.arrive(key) is None:
+        passed += 1
+        assert passed < 1000
+    return passed
+
+
+def test_key_with_limits_of_its_own_has_those_instead(table: Table) -> None:
+    """A batch job may do more, and nobody else with it."""
+    usual = Limits(per_key_rpm=60, per_key_in_flight=1, burst=2)
+    keys = [
+        Key("usual", Own()),
+        Key("fast", Own(rpm=20)),
+        Key("even", Own(burst=1)),
+        Key("wide", Own(in_flight=3)),
+    ]
+    callers = Callers(table, usual, keys)
+    bursts = [burst_of(callers, key) for key in ("usual", "fast", "even", "wide", None)]
+    assert [2, 20, 1, 2, 2] == bursts
+    block = callers.arrive("fast")
+    assert block is not None
+    assert 20 == block.detail["requests_per_minute"]
+    assert [1, 3] == [callers.crowded(key).detail["in_flight"] for key in ("usual", "wide")]
+
+
+def test_key_with_the_only_rate_is_the_only_one_paced(table: Table) -> None:
+    """Without a rate for all keys the others are free."""
+    callers = Callers(table, Limits(), [Key("slow", Own(rpm=1)), Key("free", Own())])
+    assert 1 == burst_of(callers, "slow")
+    assert [None] * 50 == [callers.arrive("free") for _ in range(50)]
