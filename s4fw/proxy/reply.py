@@ -67,6 +67,7 @@ class Reply:
         "_caller",
         "_counters",
         "_is_event_stream",
+        "_is_framed",
         "_last",
         "_lines",
         "_mode",
@@ -84,6 +85,7 @@ class Reply:
         self._mode = WHOLE
         self._lines = b""  # the upstream's fields that are passed on
         self._is_event_stream = False
+        self._is_framed = False  # its events are binary frames: blank lines end none
         self._parts: list[bytes] = []
         self._size = 0
         self._last = b""  # the last bytes passed on, to see whether an event had ended
@@ -96,6 +98,7 @@ class Reply:
         """The upstream's head is there: choose the way."""
         self._lines = reader.lines
         self._is_event_stream = reader.is_stream
+        self._is_framed = b"amazon.eventstream" in reader.fields.get(b"content-type", b"").lower()
         if reader.is_stream or reader.content_length > self._bytes_max:
             self._begin_stream()
 
@@ -197,7 +200,7 @@ class Reply:
             caller.reset()  # over HTTP/1.0 a close alone would be a clean end
 
     def _send_event(self, caller: Caller, event: bytes) -> None:
-        if self._last and not self._last.endswith(_EVENT_ENDS):
+        if self._last and not self._is_framed and not self._last.endswith(_EVENT_ENDS):
             event = b"\n\n" + event  # end the event that broke off, or ours would be part of it
         if self._mode == CHUNKED:
             caller.write_chunk(event)
