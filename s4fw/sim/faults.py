@@ -28,6 +28,7 @@ MODES: dict[str, tuple[str, str]] = {
     "overrun": ("2", "generates and bills this many times as many tokens as the request allows"),
     "dearer_model": ("", "answers with, and bills, a dearer model (or the one named)"),
     "tier": ("priority", "runs and bills in this service tier, whatever was asked for"),
+    "failed": ("", "ends an answer of the responses API as failed; billed in full"),
     "no_usage": ("", "never reports usage"),
     "huge_usage": ("1000000000000000", "reports this many completion tokens"),
     "negative_usage": ("", "reports negative tokens"),

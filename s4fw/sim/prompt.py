@@ -118,6 +118,10 @@ class Prompts:
         raw = orjson.dumps(text)
         return self._tokens(self._encoding(model), b"text", raw, lambda value: ([value], 0))
 
+    def length(self, model: str, text: str | list[int]) -> int:
+        """Count a text, or tokens that the caller has counted already."""
+        return self.text_tokens(model, text) if isinstance(text, str) else len(text)
+
     def _encoding(self, model: str) -> str:
         return self._counter.encoding_for(model) or "o200k_base"
 

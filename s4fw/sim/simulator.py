@@ -72,8 +72,10 @@ class Simulator:
         self._openai = OpenAI(engine)
         self._anthropic = Anthropic(engine)
         self._bedrock = Bedrock(engine)
+        openai_at_bedrock = OpenAI(engine, "bedrock")
+        self._stores = (self._openai.responses.store, openai_at_bedrock.responses.store)
         self._at_bedrock: dict[str, Api] = {
-            "/openai": OpenAI(engine, "bedrock"),
+            "/openai": openai_at_bedrock,
             "/anthropic": Anthropic(engine, "bedrock"),
         }
         self.delivery = Delivery(options.pace)
@@ -173,12 +175,14 @@ class Simulator:
         return self.faults
 
     def reset(self) -> None:
-        """Forget every call, charge, fault and cached prompt, and let go what is held."""
+        """Forget calls, charges, faults, prompts and stored answers, and let go what is held."""
         self.delivery.gate.release()
         self.delivery.raw_answers.clear()
         self.ledger = Ledger()
         self.recorder.reset()
         self.prompts.forget()
+        for store in self._stores:
+            store.forget()
         self.faults, self.faults_left = Faults(), 0
 
 

@@ -38,7 +38,7 @@ class Anthropic:
     @staticmethod
     def is_paid(method: str, path: str) -> bool:
         """Whether calls of this path are in the ledger."""
-        return path == _MESSAGES
+        return method == "POST" and path == _MESSAGES
 
     @staticmethod
     def check_key(call: Call, key: str) -> None:

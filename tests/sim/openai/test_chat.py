@@ -212,7 +212,7 @@ def test_models_lists_and_describes(client: openai.OpenAI) -> None:
 
 def test_another_path_is_not_found(simulator: Simulator) -> None:
     """What is not simulated says so."""
-    assert fetch(simulator.base_url + "/responses", "POST", {}).status == 404
+    assert fetch(simulator.base_url + "/images/generations", "POST", {}).status == 404
     assert fetch(simulator.base_url + "/chat/completions").status == 404
     assert simulator.ledger()["billed"] == 0
 
