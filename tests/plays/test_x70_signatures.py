@@ -6,10 +6,14 @@ from __future__ import annotations
 import json
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.config
+import botocore.exceptions
 import pytest
 
 from s4fw.config.sigv4 import sigv4_secret
@@ -225,3 +229,62 @@ def test_reload_takes_other_credentials(
     while "NEWER" not in aws.access_key_ids:
         assert time.monotonic() < deadline_s
         assert 200 == fetch(proxy.url + PATH, "POST", chat_body()).status
+
+
+MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+PROFILE = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
+
+
+def boto(proxy: Firewall, access_key_id: str = ID, secret: str | None = None) -> Any:
+    """The client of an application, with a label in its endpoint URL."""
+    return boto3.client(
+        "bedrock-runtime",
+        endpoint_url=proxy.url + "/s/run-1",
+        region_name="eu-west-1",
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=sigv4_secret(MASTER, ID) if secret is None else secret,
+        aws_session_token=None,
+        config=botocore.config.Config(retries={"total_max_attempts": 1}),
+    )
+
+
+def converse(client: Any, model: str = MODEL) -> Any:
+    """One short question."""
+    messages = [{"role": "user", "content": [{"text": "Hello?"}]}]
+    return client.converse(modelId=model, messages=messages, inferenceConfig={"maxTokens": 50})
+
+
+@pytest.mark.parametrize("model", [MODEL, PROFILE])
+def test_boto3_converses_with_a_pair_of_ours(
+    aws: AwsEndpoint, firewall: Callable[..., Firewall], model: str
+) -> None:
+    """The real client over plain http: model ids with colons, ARNs with slashes."""
+    made = config(aws, is_keyed=True, credentials=fixed(), profiles={PROFILE: MODEL})
+    proxy = firewall(made)
+    answer = converse(boto(proxy), model)
+    assert 3 == answer["usage"]["outputTokens"]
+    quoted = urllib.parse.quote(model, safe="")
+    assert [f"/model/{quoted}/converse"] == [path for path, _, _ in aws.seen]
+    assert {"FIXED"} == aws.access_key_ids
+    assert quiesce(proxy).one("all")["spent_nusd"] > 0
+
+
+def test_boto3_raises_once_with_the_reason(
+    aws: AwsEndpoint, firewall: Callable[..., Firewall]
+) -> None:
+    """Each wrong credential is the exception that AWS itself would raise for it."""
+    proxy = firewall(config(aws, is_keyed=True, credentials=fixed()))
+    for access_key_id, secret, code, words in (
+        (ID, "wrong", "InvalidSignatureException", "secret access key is another one"),
+        ("AKIAIOSFODNN7EXAMPLE", "any", "UnrecognizedClientException", "s4fw keys sigv4"),
+        ("S4FWNOBODY", "any", "UnrecognizedClientException", "not known"),
+    ):
+        with pytest.raises(botocore.exceptions.ClientError) as raised:
+            converse(boto(proxy, access_key_id, secret))
+        assert (403, code) == (
+            raised.value.response["ResponseMetadata"]["HTTPStatusCode"],
+            raised.value.response["Error"]["Code"],
+        )
+        assert words in str(raised.value)
+    assert [] == aws.seen
+    assert 0 == quiesce(proxy).one("all")["used_nusd"]
