@@ -10,7 +10,6 @@ import re
 
 # Two line ends in a row.  The groups are atomic: a lone CRLF must not count as CR and LF.
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
-_LINE_END = re.compile(rb"\r\n|\n|\r")
 
 # The terminal event of a long answer repeats the whole answer (WIRE: allow 32 MB).
 EVENT_BYTES_MAX = 32 * 1024 * 1024
@@ -60,9 +59,9 @@ class EventCutter:
 def data_of(event: bytes) -> bytes:
     """The data of one event: its data lines joined with LF, without the space after the colon."""
     lines = []
-    for line in _LINE_END.split(event.removeprefix(b"\xef\xbb\xbf")):
+    for line in event.removeprefix(b"\xef\xbb\xbf").splitlines():  # of bytes: CRLF, LF and CR
         if line.startswith(b"data:"):
             lines.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line == b"data":
             lines.append(b"")
-    return b"\n".join(lines)
+    return lines[0] if len(lines) == 1 else b"\n".join(lines)

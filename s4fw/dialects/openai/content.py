@@ -181,6 +181,10 @@ class Walk:
 _OF_IMAGE = frozenset({"type", "image_url", "file_id", "detail"})
 _KNOWN_PARTS = _PLAIN | {"input_image", "computer_screenshot", "file", "input_file"}
 
+# Small models that bill images by patches, as the large ones do; not gpt-4o-mini, and none that a
+# name does not tell.
+_CHEAP_MINI = re.compile(r"(?:gpt-4\.1|gpt-5(?:\.\d)?|o4)-mini")
+
 # By whether the model bills images like gpt-4o-mini does, and whether all is held at the context.
 _RULES = ((0, False), (IMAGE_TOKENS_MINI, False), (0, True), (IMAGE_TOKENS_MINI, True))
 _WALKS = {
@@ -194,7 +198,8 @@ _FAMILIES = {name: family for family, names in _NAMES.items() for name in names}
 def bind(request: Request) -> None:
     """Choose how content is measured, by what is known of the request now: its model, and whether
     it is held at the context.  To be called again when one of them changes."""
-    at = ("mini" in request.model) + 2 * request.is_context_bound
+    is_dear = "mini" in request.model and _CHEAP_MINI.match(request.model) is None
+    at = is_dear + 2 * request.is_context_bound
     for run in request.runs:
         family = _FAMILIES.get(run.name)
         if family is not None:

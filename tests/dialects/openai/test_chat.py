@@ -185,6 +185,17 @@ def test_measure_image_of_a_mini_model_has_its_dearer_bound() -> None:
     assert tokens >= measure.IMAGE_TOKENS_MINI
 
 
+@pytest.mark.parametrize(
+    "model", ["gpt-4.1-mini", "gpt-5-mini-2025-08-07", "gpt-5.4-mini", "o4-mini"]
+)
+def test_measure_image_of_a_mini_model_of_patches_has_the_common_bound(model: str) -> None:
+    """Only gpt-4o-mini bills so many tokens; its bound would refuse what fits elsewhere."""
+    image = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
+    messages = [{"role": "user", "content": [image]}]
+    _, tokens = measured(read({"model": model, "messages": messages}))
+    assert measure.IMAGE_TOKENS["auto"] <= tokens < measure.IMAGE_TOKENS_MINI
+
+
 def test_measure_counts_every_string_wherever_it_stands() -> None:
     """A content part nobody knows yet still costs tokens."""
     message = {"role": "tool", "tool_call_id": "c1", "content": [{"type": "new", "x": {"y": "zz"}}]}
