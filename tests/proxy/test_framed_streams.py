@@ -1,4 +1,4 @@
-"""Event streams in binary frames through the proxy: nothing of the text streams' rules is in them."""
+"""Event streams in binary frames through the proxy: no rule of the text streams is theirs."""
 
 from __future__ import annotations
 
