@@ -15,8 +15,10 @@ from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, UNKNOWN_MODEL
 
 ID_CHARS_MAX = 2048  # the API's own bound
 
+# Whatever may be an id; prices say whether it is one.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}(?::\d{1,4})?")
 # A vendor, a dot and a model; before it perhaps a geography, after it a version.
-_ID = re.compile(
+_VENDOR_ID = re.compile(
     r"(?:[a-z]{2,8}(?:-gov)?\.)?[a-z0-9][a-z0-9-]{0,62}\.[a-z0-9][a-z0-9.-]{0,62}(?::\d{1,4})?"
 )
 _ARN = re.compile(
@@ -77,7 +79,7 @@ def canonical(named: str) -> str | Block:
         return refused
     if arn["service"] != "bedrock":
         return _MALFORMED
-    if kind in _TAIL_IS_ID and _ID.fullmatch(arn["name"]) is not None:
+    if kind in _TAIL_IS_ID and _VENDOR_ID.fullmatch(arn["name"]) is not None:
         return arn["name"]
     if kind == "application-inference-profile" and "/" not in arn["name"]:
         return named

@@ -29,6 +29,7 @@ KNOWN = {
     "openai.gpt-oss-120b-1:0": "openai.gpt-oss-120b-1:0",
     "anthropic.claude-opus-5-5": "anthropic.claude-opus-5-5",
     "minimax.minimax-m2.1": "minimax.minimax-m2.1",
+    "my-model": "my-model",  # prices say whether there is one
     "arn:aws:bedrock:us-east-1::foundation-model/" + SONNET: SONNET,
     "arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/" + SONNET: SONNET,
     f"{ARN}inference-profile/us.{SONNET}": f"us.{SONNET}",
@@ -53,10 +54,8 @@ REFUSED = {
     ARN + "application-inference-profile/a/b": "invalid_request_error",
     ARN + "agent/abc": "invalid_request_error",
     "bedrock/us-east-1/" + SONNET: "invalid_request_error",
-    "claude": "invalid_request_error",
-    "Anthropic.Claude-3": "invalid_request_error",
     "anthropic.claude:x": "invalid_request_error",
-    "anthropic." + "x" * 100: "invalid_request_error",
+    "anthropic." + "x" * 200: "invalid_request_error",
     "a" * 3000: "invalid_request_error",
 }
 
