@@ -51,7 +51,7 @@ def usd_9(amount_nusd: int) -> str:
     """Write nano-USD as dollars with all nine places, exact: the form of our headers."""
     sign = "-" if amount_nusd < 0 else ""
     whole, fraction = divmod(abs(amount_nusd), NUSD_PER_USD)
-    return f"{sign}{whole}.{fraction:09d}"
+    return f"{sign}{whole}.{str(fraction).zfill(9)}"  # several times as fast as a format
 
 
 def usd(amount_nusd: int) -> str:
@@ -60,8 +60,8 @@ def usd(amount_nusd: int) -> str:
     amount = abs(amount_nusd)
     if amount >= NUSD_PER_USD or amount == 0:
         cents = ceil_div(amount, 10_000_000)
-        return f"{sign}${cents // 100:,}.{cents % 100:02d}"
+        return f"{sign}${cents // 100:,}.{str(cents % 100).zfill(2)}"
     micros = ceil_div(amount, 1_000)
     if micros == 1_000_000:
         return f"{sign}$1.00"
-    return f"{sign}$0.{micros:06d}"
+    return f"{sign}$0.{str(micros).zfill(6)}"
