@@ -78,17 +78,26 @@ class Stack:
         self.url, self.admin_url = firewall.ready[2], firewall.ready[4]
 
 
+def _upstreams(url: str) -> dict[str, Any]:
+    """Every provider is the simulator; what it would be given as credentials is anything."""
+    return {
+        "openai": {"base_url": url},
+        "anthropic": {"base_url": url},
+        "bedrock": {"base_url": url, "region": "us-east-1", "api_key": "simulated"},
+    }
+
+
 @contextlib.contextmanager
 def running(
     folder: Path, config: dict[str, Any], *, pace: str = "fast", quiet: bool = False
 ) -> Iterator[Stack]:
-    """Start both in `folder`; `config` gets its upstream and its paths.  Raises StackFailed."""
+    """Start both in `folder`; `config` gets its upstreams and its paths.  Raises StackFailed."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     simulator = Child(["sim", "--port", "0", "--pace", pace], "ready ")
     try:
         whole = {
-            "upstreams": {"openai": {"base_url": simulator.ready[1]}},
+            "upstreams": _upstreams(simulator.ready[1]),
             "paths": {"runtime": str(folder / "runtime"), "state": str(folder / "state")},
             **config,
         }

@@ -57,8 +57,11 @@ def _banner(stack: Stack) -> str:
     return f"""
 S4 Firewall is running in front of the built-in simulator: nothing leaves this machine.
 
-  OpenAI SDK   base_url = "{stack.url}/v1"     api_key = anything
-  admin        {stack.admin_url}     configuration {config}
+  OpenAI SDK      base_url = "{stack.url}/v1"     api_key = anything
+  Anthropic SDK   base_url = "{stack.url}"        api_key = anything
+  boto3           endpoint_url = "{stack.url}"    any AWS keys, region us-east-1
+  Bedrock         base_url = "{stack.url}/openai/v1" or "{stack.url}/anthropic"
+  admin           {stack.admin_url}     configuration {config}
 
 Try it:
 
@@ -92,7 +95,7 @@ Ctrl-C stops it; what was spent is kept in {config.parent}.
 def command(port: int, admin_port: int, folder: Path) -> None:
     """Run the firewall in front of the built-in simulator.
 
-    Prints the base URL for an SDK and a curl line; ends with Ctrl-C.
+    Prints the base URL for each SDK and a curl line; ends with Ctrl-C.
     """
     try:
         with running(folder, _config(port, admin_port, folder), pace="realistic") as stack:

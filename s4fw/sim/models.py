@@ -64,6 +64,8 @@ _DEARER = {
     "bedrock": "anthropic.claude-opus-4-5-20251101-v1:0",
 }
 
+REGION = "us-east-1"  # where the simulated Bedrock runs: prices differ by region
+
 _REASONING = ("mock-reasoning", "o1", "o3", "o4", "gpt-5", "gpt-6")
 _BILLED_CACHE_WRITES = ("gpt-5.6", "gpt-6")
 
@@ -96,11 +98,11 @@ class Catalogue:
 
     def __init__(self, prices: dict[str, MockPrice] | None = None) -> None:
         self.prices = MOCK_PRICES | (prices or {})
-        self.rates = RateCard.load(self.prices)
+        self.rates = RateCard.load(self.prices, regions={"bedrock": REGION})
 
     def row(self, model: str, provider: str = "openai") -> PriceRow | None:
         """The prices of a model; any mock name that is not listed costs what mock-small does."""
-        row = self.rates.row(model, provider)
+        row = self.rates.row(model, provider, provider)
         if row is None and model.startswith("mock-"):
             row = self.rates.row("mock-small", provider)
         return row
