@@ -126,6 +126,7 @@ typedef struct {
     int64_t touched_ns; /* CLOCK_MONOTONIC of the last claim or reserve, to some milliseconds */
     uint32_t is_frozen;
     uint32_t spare;
+    int64_t arrival_ns; /* of a cell that paces requests: see s4_table_arrive; else 0 */
 } s4_cell_info;
 
 /* One slot.  Its words are read one by one: each is right, together they may be of two instants. */

@@ -200,6 +200,7 @@ static void copy_cell(s4_table *t, uint32_t index, s4_cell_info *out) {
     out->denials = s4_get(&cell->denials);
     out->overrun = s4_get(&cell->overrun);
     out->touched_ns = s4_get(&cell->touched_ns);
+    out->arrival_ns = s4_get(&cell->arrival_ns);
     out->is_frozen = (uint32_t)s4_is_frozen(t, out->budget);
 }
 

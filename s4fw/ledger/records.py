@@ -66,6 +66,7 @@ class CellInfo(NamedTuple):
     overrun: int
     touched_ns: int  # monotonic clock of the last claim or reserve
     is_frozen: bool
+    arrival_ns: int  # of a cell that paces requests (see `rates`), else 0
 
 
 class SlotInfo(NamedTuple):

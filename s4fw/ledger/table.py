@@ -81,7 +81,7 @@ _AUDIT_ROOM = 1024
 # Any: a struct prepared by `cell_set`, opaque to everyone else.
 CellSet = Any
 
-_CELL = struct.Struct("4Iq4I9q2I")
+_CELL = struct.Struct("4Iq4I9q2Iq")
 _MISMATCH = struct.Struct("2I4q")
 assert _CELL.size == ffi.sizeof("s4_cell_info")
 assert _MISMATCH.size == ffi.sizeof("s4_mismatch")
@@ -296,7 +296,7 @@ class Table(PublishedWords):
                 self._raise(n, "read the cells")
             for f in _CELL.iter_unpack(ffi.buffer(out, n * _CELL.size)):
                 ids = tuple(i for i in f[5:9] if i)
-                found.append(CellInfo._make((*f[:5], ids, *f[9:18], bool(f[18]))))
+                found.append(CellInfo._make((*f[:5], ids, *f[9:18], bool(f[18]), f[20])))
         return found
 
     # -- leases: the hot path

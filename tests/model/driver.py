@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from s4fw.ledger import table as t
+from s4fw.ledger.rates import Rate
 from s4fw.ledger.table import StaleValue, Table, TableFull
 from tests.model.mirror import EVENT, FULL, OTHERS, STALE, Key, Place, Size
 
@@ -93,10 +94,19 @@ class Driver:
         """As Mirror's."""
         self.steward.release(budget)
 
-    def prepare(self, w: int, places: tuple[Place, ...], values: tuple[int, ...]) -> int:
+    def prepare(
+        self,
+        w: int,
+        places: tuple[Place, ...],
+        values: tuple[int, ...],
+        caller: Place | None = None,
+        most: int = 0,
+    ) -> int:
         """As Mirror's."""
         try:
             self.sets[w] = self.workers[w].cell_set(places, values)
+            if caller:
+                self.workers[w].limit_open(self.sets[w], *caller, most)
         except StaleValue:
             return STALE
         return 0
@@ -107,6 +117,14 @@ class Driver:
         lease = worker.reserve(self.sets[w], amount, REQUEST, 1)
         place = -1 if lease >= 0 or lease in (t.FULL, t.RING_FULL) else worker.answer[0]
         return lease, place, worker.answer[1] if lease >= 0 else 0
+
+    def arrive(self, rates: tuple[tuple[Place, int, int], ...], now_ns: int) -> tuple[int, int]:
+        """As Mirror's."""
+        rate_set = self.steward.rate_set(
+            [Rate(*place, interval_ns, burst) for place, interval_ns, burst in rates]
+        )
+        wait_ns = self.steward.arrive(rate_set, now_ns)
+        return wait_ns, self.steward.answer[0] if wait_ns else -1
 
     def sent(self, w: int, handle: int) -> None:
         """As Mirror's."""
@@ -145,7 +163,7 @@ class Driver:
     def view(self) -> dict[str, Any]:
         """As Mirror's; the audit has found nothing on the way."""
         assert [] == self.steward.audit(0, self.steward.sizes.cells)
-        cells = {c.index: (*c[1:14], c.is_frozen) for c in self.steward.cells()}
+        cells = {c.index: (*c[1:14], c.is_frozen, c.arrival_ns) for c in self.steward.cells()}
         slots = [(s.open_leases, s.ring_lag, s.dropped) for s in self.steward.slots()]
         return {
             "cells": cells,

@@ -45,6 +45,8 @@ class World(NamedTuple):
 
     budget: int
     cells: tuple[Place, ...]
+    own: Place  # of a caller: its rate, and how many leases it has open
+    everyone: Place
     reserved: int
     sent: int
 
@@ -54,6 +56,7 @@ def begin(x: Target) -> World:
     x.intern(5, b"to be emptied", 0)
     budget, tenant = x.intern(8, b"budget", 0), x.intern(0, b"tenant", 0)
     x.sweep()
+    own, everyone = x.claim((budget, 5, 0, ()), 0, 0), x.claim((budget, 5, 1, ()), 0, 0)
     cells = [x.claim((budget, 2, i, (tenant,) if i == 1 else ()), 100, 90) for i in range(4)]
     x.sweep()
     x.intern(5, b"to be retired", 0)
@@ -63,11 +66,11 @@ def begin(x: Target) -> World:
     cells[0] = x.claim((budget, 2, 9, ()), 100, 90)
     handles = []
     for w in (0, 1):
-        x.prepare(w, tuple(cells[:3]), (tenant,))
+        x.prepare(w, tuple(cells[:3]), (tenant,), own, 50)
         handles += [x.reserve(w, amount)[0] for amount in (10, 11, 12)]
         x.sent(w, handles[-1])
         x.settle(w, handles[-2], 7, False)
-    return World(budget, tuple(cells), handles[0], handles[2])
+    return World(budget, tuple(cells), own, everyone, handles[0], handles[2])
 
 
 def fill_ring(x: Target, world: World) -> None:
@@ -90,7 +93,18 @@ def freeze_all(x: Target, world: World) -> None:
 
 def prepare_late(x: Target, world: World) -> None:
     """A set of cells that is not stale."""
-    x.prepare(0, world.cells[:3], ())
+    x.prepare(0, world.cells[:3], (), world.own, 50)
+
+
+def arrive(x: Target, world: World) -> None:
+    """Both rates let two come at once."""
+    x.arrive(((world.own, 100, 2), (world.everyone, 70, 2)), 1000)
+
+
+def arrive_twice(x: Target, world: World) -> None:
+    """The third has to wait."""
+    arrive(x, world)
+    arrive(x, world)
 
 
 def lose_worker(x: Target, world: World) -> None:
@@ -122,6 +136,15 @@ OPERATIONS = {
     "reserve that is denied": Operation(
         "s4_table_reserve", lambda x, w: x.reserve(0, 99), 0, prepare_late
     ),
+    "reserve of a crowded caller": Operation(
+        "s4_table_reserve",
+        lambda x, w: x.reserve(0, 20),
+        0,
+        lambda x, w: x.prepare(0, w.cells[:3], (), w.own, 1),
+    ),
+    "arrive": Operation("s4_table_arrive", arrive),
+    "arrive again": Operation("s4_table_arrive", arrive, before=arrive),
+    "arrive too early": Operation("s4_table_arrive", arrive, 0, arrive_twice),
     "settle": Operation("resolve_own", lambda x, w: x.settle(0, w.sent, 5, False)),
     "settle above the hold": Operation("resolve_own", lambda x, w: x.settle(0, w.sent, 99, True)),
     "settle with a full ring": Operation(

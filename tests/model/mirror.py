@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 OK, DENIED, STALE, FROZEN, FULL, RING_FULL, ALREADY = 0, -1, -2, -3, -4, -6, -7
+CROWDED = -14
 SETTLED, VOIDED, CORRECTED, RECOVERED, GAP, EVENT = 1, 2, 4, 5, 6, 7
 NO_END = 1 << 30
 CELLS_KEPT = 16  # one cell in so many is kept for keys of `other` and of no values
@@ -43,6 +44,7 @@ class Cell:
     open: int = 0
     denials: int = 0
     overrun: int = 0
+    arrival_ns: int = 0
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Lease:
 
     places: tuple[Place, ...]
     amount: int
+    caller: int | None = None  # the cell that counts it, too
     is_sent: bool = False
 
 
@@ -67,6 +70,8 @@ class Slot:
     dropped: int = 0
     told: int = 0
     prepared: tuple[tuple[Place, ...], int] = ((), 0)  # a set of cells and its epoch
+    caller: Place | None = None  # of that set, with how many leases it may have open
+    open_max: int = 0
 
 
 @dataclass
@@ -219,20 +224,31 @@ class Mirror:
 
     # -- leases
 
-    def prepare(self, w: int, places: tuple[Place, ...], values: tuple[int, ...]) -> int:
-        """A set of cells for the reserves to come."""
+    def prepare(
+        self,
+        w: int,
+        places: tuple[Place, ...],
+        values: tuple[int, ...],
+        caller: Place | None = None,
+        most: int = 0,
+    ) -> int:
+        """A set of cells for the reserves to come, and the cell that counts them."""
         if not self.touch(values):
             return STALE
-        self.slots[w].prepared = places, self.epoch
+        slot = self.slots[w]
+        slot.prepared, slot.caller, slot.open_max = (places, self.epoch), caller, most
         return OK
 
-    def look(self, places: tuple[Place, ...], epoch: int) -> tuple[int, int]:
+    def look(self, slot: Slot) -> tuple[int, int]:
         """A code, and the place in the set that it is about."""
+        places, epoch = slot.prepared
         if epoch != self.epoch:
             return STALE, -1
         cells = [self.find(place) for place in places]
         if None in cells:
             return STALE, cells.index(None)
+        if slot.caller and not self.find(slot.caller):
+            return STALE, len(places)
         if self.is_all_frozen:
             return FROZEN, -1
         for i, cell in enumerate(cells):
@@ -243,10 +259,14 @@ class Mirror:
     def reserve(self, w: int, amount: int) -> tuple[int, int, int]:
         """The lease or a code, the place it is about, and which stated limits are passed."""
         slot = self.slots[w]
-        places, epoch = slot.prepared
-        code, place = self.look(places, epoch)
+        code, place = self.look(slot)
         if code:
             return code, place, 0
+        caller = self.cells[slot.caller[0]] if slot.caller else None
+        if caller and caller.open >= slot.open_max:
+            caller.denials += 1
+            return CROWDED, -1, 0
+        places = slot.prepared[0]
         cells = [self.cells[index] for index, _ in places]
         for i, cell in enumerate(cells):
             if cell.charged + cell.held + amount > cell.limit:
@@ -261,8 +281,10 @@ class Mirror:
             cell.held += amount
             cell.open += 1
             passed |= (cell.charged + cell.held > cell.stated) << i
+        if caller:
+            caller.open += 1
         handle = self.take(slot)
-        slot.leases[handle] = Lease(places, amount)
+        slot.leases[handle] = Lease(places, amount, slot.caller[0] if slot.caller else None)
         return handle, -1, passed
 
     @staticmethod
@@ -307,8 +329,27 @@ class Mirror:
             cell.charged += actual
             cell.accrued += actual if is_accrued else 0
             cell.overrun += max(0, actual - lease.amount)
+        if lease.caller is not None:
+            self.cells[lease.caller].open -= 1
         self.slots[w].free.append(handle & 0xFFFFFFFF)
         self.row(w, kind, len(lease.places), lease.amount, actual)
+
+    def arrive(self, rates: tuple[tuple[Place, int, int], ...], now_ns: int) -> tuple[int, int]:
+        """The wait or a code, and the rate it is about; each is (cell, interval, burst)."""
+        arrivals = []
+        for i, (place, interval_ns, burst) in enumerate(rates):
+            cell = self.find(place)
+            if not cell:
+                return STALE, i
+            used_up_ns = now_ns + burst * interval_ns
+            cell.arrival_ns = min(cell.arrival_ns, used_up_ns)
+            arrivals.append(max(cell.arrival_ns, now_ns) + interval_ns)
+            if arrivals[-1] > used_up_ns:
+                cell.denials += 1
+                return arrivals[-1] - used_up_ns, i
+        for (place, _, _), arrival_ns in zip(rates, arrivals, strict=True):
+            self.cells[place[0]].arrival_ns = arrival_ns
+        return OK, -1
 
     def correct(self, w: int, place: Place, delta: int) -> bool:
         """Never below nothing."""
@@ -387,4 +428,4 @@ class Mirror:
         """The figures of one cell."""
         is_frozen = self.is_all_frozen or c.key[0] in self.frozen
         sums = (c.charged + c.held, c.charged, c.accrued, c.open, c.denials, c.overrun)
-        return (c.generation, *c.key, c.limit, c.stated, *sums, is_frozen)
+        return (c.generation, *c.key, c.limit, c.stated, *sums, is_frozen, c.arrival_ns)

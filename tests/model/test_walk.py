@@ -8,10 +8,10 @@ from tests.model.walk import walk
 
 # Every answer that a call may give must be met, or the walk leaves something out.
 OUTCOMES = {
-    "claim", "claim -2", "claim -4", "close", "correct", "crash", "drain", "freeze", "intern",
-    "intern -4", "prepare", "prepare -2", "publish", "release", "reserve", "reserve -1",
-    "reserve -2", "reserve -3", "reserve -4", "reserve -6", "sent", "set_limit", "settle",
-    "settle -7", "sweep", "void", "void -7",
+    "arrive", "arrive -2", "arrive early", "claim", "claim -2", "claim -4", "close", "correct",
+    "crash", "drain", "freeze", "intern", "intern -4", "prepare", "prepare -2", "publish",
+    "release", "reserve", "reserve -1", "reserve -2", "reserve -3", "reserve -4", "reserve -6",
+    "reserve -14", "sent", "set_limit", "settle", "settle -7", "sweep", "void", "void -7",
 }  # fmt: skip
 
 

@@ -34,6 +34,7 @@ CHORES = {
     "release": 40,
     "sweep": 1,
     "crash": 4,
+    "arrive": 60,
 }
 
 
@@ -52,6 +53,7 @@ class Walk:
         self.places: list[Place] = []
         self.handles: list[list[int]] = [[], []]  # of leases, some of them past
         self.counts: dict[str, int] = {}
+        self.now_ns = 0
         for text in (b"budget", b"other budget"):
             self.both("intern", 8, text, 0)
         for _ in range(6):
@@ -162,12 +164,27 @@ class Walk:
         return self.random.randrange(len(IS_STRICT))
 
     def prepare(self, worker: int) -> None:
-        """A set of one to four cells."""
+        """A set of one to four cells, sometimes with another that counts the leases."""
         places = {}
         for _ in range(self.random.randrange(1, 5)):
             place = self.place()
             places[place[0]] = place
-        self.both("prepare", worker, tuple(places.values()), self.values())
+        caller, most = self.place(), self.random.randrange(1, 5)
+        if caller[0] in places or self.random.random() < 0.5:
+            self.both("prepare", worker, tuple(places.values()), self.values())
+        else:
+            self.both("prepare", worker, tuple(places.values()), self.values(), caller, most)
+
+    def arrive(self) -> None:
+        """A request in one or two rates, not long after the last."""
+        self.now_ns += self.random.randrange(60)
+        places = dict(self.place() for _ in range(self.random.randrange(1, 3)))
+        rates = tuple(
+            (place, self.random.randrange(1, 100), self.random.randrange(1, 4))
+            for place in places.items()
+        )
+        if self.both("arrive", rates, self.now_ns)[0] > 0:
+            self.counts["arrive early"] = self.counts.get("arrive early", 0) + 1
 
     def exchange(self) -> None:
         """One step in the life of some lease."""
