@@ -51,6 +51,11 @@ class Wallet:
         self._credentials = None
         self._missing = why
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it was said that there are none."""
+        return self._credentials is None and self._missing is not _UNKNOWN_YET
+
     def lack(self, now_s: float) -> str | None:
         """Why nothing can be signed now, None where it can."""
         credentials = self._credentials
@@ -78,6 +83,10 @@ class AwsSigner:
     wallet: Wallet = field(repr=False)
     fixed: Credentials | None = field(default=None, repr=False)
     now_s: Callable[[], float] = field(default=time.time, compare=False, repr=False)
+
+    def has_nothing(self) -> bool:
+        """Whether it is certain that there is nothing to sign with, not only nothing yet."""
+        return self.fixed is None and self.wallet.is_empty
 
     def lack(self) -> str | None:
         """Why nothing can be signed now, None where it can."""

@@ -35,10 +35,11 @@ from s4fw.errors import (
     UPSTREAM_UNREACHABLE,
     Refusal,
 )
-from s4fw.proxy import gate, refusals
+from s4fw.proxy import gate, headers, refusals
 from s4fw.proxy.faults import place_of
 from s4fw.proxy.forward import Forward
 from s4fw.proxy.head import Head
+from s4fw.proxy.origin import Origin
 from s4fw.proxy.reader import RequestReader
 from s4fw.proxy.settings import Settings
 from s4fw.proxy.wire import Wire
@@ -325,9 +326,8 @@ class Downstream(Wire):
         connector = self._proxy.connector(x.upstream)
         if verdict is None and connector is None:
             verdict = Block(UPSTREAM_UNREACHABLE, "no upstream is configured for this API")
-        signer = connector.origin.signer if connector is not None else None
-        if verdict is None and signer is not None and (why := signer.lack()) is not None:
-            verdict = Block(CREDENTIALS_MISSING, why)
+        if verdict is None and connector is not None:
+            verdict = self._lack(x, connector.origin)
         if verdict is None and connector is not None and self._phase == BUSY:
             self._x = None  # the forward's from here on
             assert self._head is not None
@@ -345,6 +345,15 @@ class Downstream(Wire):
             write = refusals.refusal if isinstance(verdict, Block) else refusals.own
             self.write(write(x, verdict, self.connection_line))  # type: ignore[arg-type]
             self.answered(must_close=False)
+
+    @staticmethod
+    def _lack(x: Exchange, origin: Origin) -> Block | None:
+        """Refuse what would have to be signed and cannot be."""
+        signer = origin.signer
+        why = signer.lack() if signer is not None else None
+        if why is None or headers.passes_own(x, origin):
+            return None
+        return Block(CREDENTIALS_MISSING, why)
 
     def _finish(self, x: Exchange) -> None:
         """End an exchange that was never forwarded."""

@@ -74,16 +74,34 @@ def upstream_head(
 ) -> bytes:
     """The head of the request to the upstream; made once for heads that repeat.  Raises Refusal
     where it cannot be signed."""
-    is_anonymous = x.caller is None
+    is_own = passes_own(x, origin)
     made = head.forwarded
-    if made is None or made[0] is not origin or made[1] is not is_anonymous:
-        made = head.forwarded = (origin, is_anonymous, _request_lines(x, origin))
+    if made is None or made[0] is not origin or made[1] is not is_own:
+        made = head.forwarded = (origin, is_own, _request_lines(x, origin, is_own))
     lines = made[2]
-    if origin.signer is not None:
+    if origin.signer is not None and not is_own:
         lines += _signature(x, origin, origin.signer, pieces)
     if x.request.method == b"GET":
         return lines + _CRLF
     return b"%bcontent-length: %d\r\n\r\n" % (lines, body_bytes)
+
+
+def passes_own(x: Exchange, origin: Origin) -> bool:
+    """Whether the caller's own credential goes upstream.  A key of ours is never shown to a
+    provider; where we were found to have nothing to sign with, a key of the caller's for that
+    provider will do."""
+    if x.caller is not None or origin.credential:
+        return False
+    signer = origin.signer
+    return signer is None or (signer.has_nothing() and any(_own(x)))
+
+
+def _own(x: Exchange) -> Iterator[tuple[bytes, bytes]]:
+    """The caller's fields that are its own credential or choose whose account pays."""
+    for name in _CALLERS_OWN:
+        value = x.request.headers.get(name, b"")
+        if value and value.isascii() and not value.lower().startswith(_SIGNATURE):
+            yield name, value
 
 
 def _signature(
@@ -100,7 +118,7 @@ def _signature(
     return signer.sign(request.method, origin.authority, path, _query(x), fields, pieces, known)
 
 
-def _request_lines(x: Exchange, origin: Origin) -> bytes:
+def _request_lines(x: Exchange, origin: Origin, is_own: bool) -> bytes:
     """The request line and all fields but the length and a signature."""
     request = x.request
     query = _query(x)
@@ -118,11 +136,9 @@ def _request_lines(x: Exchange, origin: Origin) -> bytes:
         lines += (name, _COLON, value, _CRLF)
     if origin.credential:
         lines.append(origin.credential)
-    elif x.caller is None and origin.signer is None:  # a key of ours is never shown to a provider
-        for name in _CALLERS_OWN:
-            value = request.headers.get(name, b"")
-            if value and value.isascii() and not value.lower().startswith(_SIGNATURE):
-                lines += (name, _COLON, value, _CRLF)
+    elif is_own:
+        for name, value in _own(x):
+            lines += (name, _COLON, value, _CRLF)
     return b"".join(lines)
 
 

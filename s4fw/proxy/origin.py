@@ -23,6 +23,9 @@ class Signer(Protocol):
     def lack(self) -> str | None:
         """Why nothing can be signed now, as a sentence for callers; None where it can."""
 
+    def has_nothing(self) -> bool:
+        """Whether it is certain that there is nothing to sign with, not only nothing yet."""
+
     def sign(
         self,
         method: bytes,

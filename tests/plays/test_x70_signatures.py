@@ -138,16 +138,21 @@ def test_api_key_of_the_upstream_is_sent_as_a_bearer_key(
     assert "x-amz-date" not in fields
 
 
+def wait_looked(proxy: Firewall) -> None:
+    """Until the steward has looked for credentials and told the workers what it found."""
+    wait_until(
+        lambda: any(e["kind"] == "credentials" for e in proxy.admin("/v1/events")["events"]),
+        "the steward has looked",
+    )
+
+
 def test_no_credentials_are_said_and_nothing_is_held(
     aws: AwsEndpoint, firewall: Callable[..., Firewall], tmp_path: Path
 ) -> None:
     """The caller hears what is missing, the operator sees an event; nothing else is unready."""
     proxy = firewall(config(aws), env=machine(tmp_path))
-    wait_until(
-        lambda: any(e["kind"] == "credentials" for e in proxy.admin("/v1/events")["events"]),
-        "the steward has looked",
-    )
-    answer = fetch(proxy.url + PATH, "POST", chat_body())
+    wait_looked(proxy)
+    answer = post_signed(proxy.url + PATH, chat_body(), "AKIAIOSFODNN7EXAMPLE", "anything")
     assert (503, "upstream_credentials_missing") == (
         answer.status,
         answer.json()["error"]["code"],
@@ -157,6 +162,19 @@ def test_no_credentials_are_said_and_nothing_is_held(
     assert 200 == fetch(proxy.url + "/readyz").status
     assert [] == aws.seen
     assert 0 == quiesce(proxy).one("all")["used_nusd"]
+
+
+def test_bedrock_key_of_an_anonymous_caller_passes_where_there_is_nothing_of_ours(
+    simulator: Simulator, firewall: Callable[..., Firewall], tmp_path: Path
+) -> None:
+    """A developer with a key of its own needs no role on the laptop."""
+    made = firewall_config(simulator, ALL)
+    made["upstreams"] = {"bedrock": {"base_url": simulator.url, "region": REGION}}
+    proxy = firewall(made, env=machine(tmp_path))
+    wait_looked(proxy)
+    fetch(proxy.url + PATH, "POST", chat_body(), {"authorization": "Bearer own-bedrock-key"})
+    fields = {name.lower(): value for name, value in simulator.requests()[0]["headers"]}
+    assert "Bearer own-bedrock-key" == fields["authorization"]
 
 
 def is_signing(proxy: Firewall) -> bool:

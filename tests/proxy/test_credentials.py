@@ -79,8 +79,10 @@ def test_empty_wallet_is_said_and_signs_nothing() -> None:
     wallet = Wallet()
     signer = AwsSigner("us-east-1", "bedrock", wallet, now_s=lambda: float(NOW_S))
     assert "still looking" in (signer.lack() or "")
+    assert not signer.has_nothing()  # a caller's own key is no answer to that
     wallet.empty("there is no role")
     assert "there is no role" == signer.lack()
+    assert signer.has_nothing()
     with pytest.raises(Refusal) as refusal:
         signer.sign(b"POST", b"h", PATH, b"", FIELDS, PIECES, b"")
     assert CREDENTIALS_MISSING is refusal.value.code

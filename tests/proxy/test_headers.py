@@ -149,6 +149,9 @@ class Scripted:
         self.told: tuple[bytes, ...] = ()
         self.refusal: Refusal | None = None
 
+    def has_nothing(self) -> bool:
+        return False
+
     def lack(self) -> str | None:
         return None
 
