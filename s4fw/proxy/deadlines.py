@@ -80,6 +80,8 @@ class Wheel:
             self._wind()
 
     def _wind(self) -> None:
+        if self._timer is not None:  # an owner that was asked has armed anew
+            return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self.tick_ns / 1e9, self._turn)
 
@@ -95,7 +97,7 @@ class Wheel:
                 if timed.armed_tick == at:
                     timed.armed_tick = UNARMED
                     self._ask(timed, now_ns)
-        if self._buckets and self._timer is None:
+        if self._buckets:
             self._wind()
 
     def _ask(self, timed: Timed, now_ns: int) -> None:

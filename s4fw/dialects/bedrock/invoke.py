@@ -104,7 +104,7 @@ def _read_loose(request: Request) -> None:
 
 
 def _read_own(value: dict[str, Any], names: frozenset[str], own: Settings) -> None:
-    for name in names & value.keys():
+    for name in names.intersection(value):
         own.bound(name, value[name])
 
 
