@@ -22,6 +22,7 @@
 #define WORKERS_MAX 8
 #define CELLS 8
 #define OPEN_MAX 6
+#define LEASES_MAX 10 /* of all workers together: fewer than they would like to have */
 #define LIMIT 5000000 /* the smallest cell pays for some milliseconds of work */
 
 /* Beside the table: by worker and cell, only its worker writes. */
@@ -34,6 +35,7 @@ typedef struct {
 static s4_table *t;
 static tally *told;
 static uint32_t budget, cell[CELLS], generation[CELLS];
+static s4_rate rates[2]; /* the first one's cell counts all leases, too */
 static int64_t journal[CELLS], tails[WORKERS_MAX], emptied;
 static int workers = 3, has_overruns;
 static uint64_t seed;
@@ -73,12 +75,15 @@ static int begin(uint64_t *random, int self, promise *p) {
         if (index >= 0) cells[n++] = (uint32_t)index;
     }
     CHECK_EQUAL(S4_OK, s4_table_cell_set(t, &set, cells, generations, n, no_values));
+    CHECK_EQUAL(S4_OK, s4_table_limit_open(t, &set, rates[0].cell, rates[0].generation,
+                                           LEASES_MAX));
+    if (draw_below(random, 4) == 0) (void)s4_table_arrive(t, rates, 2, 0);
     p->amount = draw_below(random, 2000);
     p->is_sent = 0;
     p->handle = s4_table_reserve(t, &set, p->amount, request, 7);
     if (p->handle >= 0) return 1;
     CHECK(p->handle == S4_DENIED || p->handle == S4_STALE || p->handle == S4_BUSY ||
-          p->handle == S4_RING_FULL);
+          p->handle == S4_RING_FULL || p->handle == S4_CROWDED);
     if (p->handle == S4_RING_FULL) usleep(100);
     if (p->handle == S4_DENIED) atomic_fetch_add(&told->denied[self], 1);
     return 0;
@@ -164,6 +169,7 @@ static void check_running(void) {
     CHECK(n >= CELLS);
     for (int i = 0; i < n; i++) {
         CHECK(cells[i].used >= cells[i].charged && cells[i].charged >= cells[i].accrued);
+        if (cells[i].kind == 2) CHECK(cells[i].open <= LEASES_MAX);
         if (!has_overruns && cells[i].kind == 0) CHECK(cells[i].used <= cells[i].limit);
         /* Idle churn cells are closed under the workers' hands. */
         if (cells[i].kind == 1)
@@ -195,6 +201,9 @@ static void check_standstill(void) {
     char problem[S4_PROBLEM_BYTES] = "";
     drain();
     if (s4_check(t, problem) != S4_OK) fail(__FILE__, __LINE__, problem);
+    CHECK_EQUAL(0, s4_get(&t->cells[rates[0].cell].open));
+    int64_t came = s4_get(&t->cells[rates[0].cell].arrival_ns) / rates[0].interval_ns;
+    CHECK_EQUAL(came * rates[1].interval_ns, s4_get(&t->cells[rates[1].cell].arrival_ns));
     for (int i = 0; i < CELLS; i++) {
         s4_cell *c = &t->cells[cell[i]];
         int64_t truth = 0;
@@ -225,6 +234,13 @@ static void set_up(void) {
     for (uint32_t i = 0; i < CELLS; i++) {
         uint32_t id = i + 1;
         cell[i] = (uint32_t)s4_table_claim(t, budget, 0, 0, &id, 1, 0, 0, &generation[i]);
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        s4_rate *rate = &rates[i];
+        rate->cell = (uint32_t)s4_table_claim(t, budget, 2, i, NULL, 0, S4_NUSD_MAX, S4_NUSD_MAX,
+                                              &rate->generation);
+        rate->interval_ns = 10 + i;
+        rate->burst = S4_BURST_MAX;
     }
     raise_limits();
 }
