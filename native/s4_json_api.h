@@ -82,7 +82,8 @@ typedef struct {
     uint32_t span_count;
     uint32_t value_count;
     uint32_t long_count;
-    uint32_t spare[3];
+    uint32_t veiled; /* letters, digits, underscores written as escapes: a search misses them */
+    uint32_t spare[2];
     s4_json_member members[256];
     s4_json_span spans[65536];
     s4_json_span longs[512]; /* string values of at least S4_JSON_LONG_MIN bytes, with quotes */

@@ -46,7 +46,8 @@ _PROBLEMS = (
     "an object has the same name twice",
 )
 
-_HEAD = struct.Struct("=IIIII12x")  # at, member_count, span_count, value_count, long_count
+# at, member_count, span_count, value_count, long_count, veiled
+_HEAD = struct.Struct("=IIIIII8x")
 _MEMBER = struct.Struct("=IIIIIIBBB5x")
 _SPAN = struct.Struct("=II")
 _MEMBERS_AT = _HEAD.size
@@ -141,10 +142,12 @@ class Document:
     """A body that passed the scan.
 
     `members` maps each top-level name to (start, end, type).  `long_strings` are the spans, quotes
-    included, of all string values of 128 KiB and more, wherever they stand.
+    included, of all string values of 128 KiB and more, wherever they stand.  `is_veiled` says that
+    somewhere a letter, a digit or an underscore is written as an escape, which nobody has to do and
+    which hides names from a search in the raw bytes.
     """
 
-    __slots__ = ("_arrays", "_body", "_spans", "long_strings", "members")
+    __slots__ = ("_arrays", "_body", "_spans", "is_veiled", "long_strings", "members")
 
     def __init__(
         self,
@@ -153,8 +156,10 @@ class Document:
         arrays: dict[str, tuple[int, int, int]],
         spans: bytes,
         long_strings: Sequence[Span],
+        is_veiled: bool,
     ) -> None:
         self.members = members
+        self.is_veiled = is_veiled
         self.long_strings = long_strings
         self._body = body
         self._arrays = arrays  # name -> (first, count, not recorded)
@@ -217,7 +222,7 @@ def scan(body: bytes | bytearray) -> Document:
     area, view = getattr(_areas, "own", None) or _work_area()
     source = body if type(body) is bytes else ffi.from_buffer("uint8_t[]", body)
     code = lib.s4_json_scan(source, len(body), area)
-    at, member_count, span_count, _, long_count = _HEAD.unpack_from(view)
+    at, member_count, span_count, _, long_count, veiled = _HEAD.unpack_from(view)
     if code != 0:
         refused = DUPLICATE_KEY if code == lib.S4_JSON_DUPLICATE else INVALID_REQUEST
         raise Refusal(refused, f"{_PROBLEMS[code]}, at byte {at}")
@@ -236,7 +241,7 @@ def scan(body: bytes | bytearray) -> Document:
     longs = (
         list(_SPAN.iter_unpack(view[_LONGS_AT : _LONGS_AT + long_count * 8])) if long_count else ()
     )
-    return Document(body, members, arrays, spans, longs)
+    return Document(body, members, arrays, spans, longs, veiled > 0)
 
 
 def _decoded(span: memoryview, at: int) -> Any:

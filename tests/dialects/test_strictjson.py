@@ -324,3 +324,22 @@ def test_scans_in_threads_do_not_share_a_work_area() -> None:
         thread.join()
 
     assert [] == wrong
+
+
+@pytest.mark.parametrize(
+    ("is_veiled", "body"),
+    [
+        (True, rb'{"a":"\u0041"}'),
+        (True, rb'{"a":["\u007a"]}'),
+        (True, rb'{"a":"\u005F"}'),
+        (True, rb'{"\u0030":1}'),
+        (False, rb'{"a":"\u003c\u00e9\n\\u0041\u005b\u0060\u007b\u0040"}'),
+        (False, rb'{"a":"\ud83d\ude00"}'),
+        (False, b'{"a":1}'),
+    ],
+)
+def test_scan_tells_whether_a_name_may_be_hidden_from_a_search(
+    is_veiled: bool, body: bytes
+) -> None:
+    """What is looked for in raw bytes, a cache point, could be written in escapes."""
+    assert is_veiled is strictjson.scan(body).is_veiled
