@@ -66,7 +66,8 @@ class Route(Stage):
     def admit(self, x: Exchange) -> Verdict:
         """Choose; refuses what no upstream takes."""
         request = x.request
-        asked = (x.route.provider, request.prefix, request.model)
+        model = request.model or x.route.model  # a free route's body is not read
+        asked = (x.route.provider, request.prefix, model)
         target = self._remembered.get(asked)
         if target is None:
             target = self._choose(*asked)
@@ -74,7 +75,7 @@ class Route(Stage):
                 return Block(
                     ENDPOINT_NOT_GOVERNED, "no upstream is configured for this API and model"
                 )
-            if len(request.model) <= _MODEL_CHARS_MAX:
+            if len(model) <= _MODEL_CHARS_MAX:
                 if len(self._remembered) >= REMEMBERED_MAX:
                     self._remembered.clear()
                 self._remembered[asked] = target
