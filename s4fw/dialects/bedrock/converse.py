@@ -50,7 +50,7 @@ def read(request: Request) -> None:
     document = strictjson.scan(request.body)
     request.tokens_extra = REPLY_TOKENS
     request.tier = tiers.DEFAULT
-    request.cache = caching.kind(request.model, request.body)
+    request.cache = caching.kind(request.model, request.body, document.is_veiled)
     settings = Settings()
     for name in document.members:
         reader = _READERS.get(name)

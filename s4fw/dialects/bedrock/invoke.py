@@ -40,7 +40,8 @@ def read(request: Request) -> None:
     """Fill the metered part of `request`, whose model is known.  Raises Refusal."""
     if families.is_claude(request.model) and _TEXT_ONLY_CLAUDE not in request.body:
         messages.read(request, is_model_in_path=True)
-        if _LONG_CONTEXT.search(request.body) is not None:
+        is_short = families.has_short_context(request.model)
+        if is_short and _LONG_CONTEXT.search(request.body) is not None:
             betas = strictjson.scan(request.body).value("anthropic_beta")
             native.check_betas(betas, request.model)
     else:
@@ -82,7 +83,7 @@ def _read_loose(request: Request) -> None:
     document = strictjson.scan(request.body)
     model = request.model
     request.tokens_extra = REPLY_TOKENS
-    request.cache = caching.kind(model, request.body)
+    request.cache = caching.kind(model, request.body, document.is_veiled)
     settings, own = Settings(), Settings()
     where, names = families.output_bounds(model)
     for name, (_, _, kind) in document.members.items():
