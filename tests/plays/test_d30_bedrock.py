@@ -13,6 +13,7 @@ from botocore.exceptions import EventStreamError
 
 from tests.harness import Firewall, Simulator
 from tests.harness.money import assert_paid, quiesce
+from tests.harness.sdks import drained
 from tests.samples import sample
 
 SONNET = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -56,7 +57,7 @@ def start(firewall: Callable[..., Firewall], simulator: Simulator) -> Iterator[S
 
 def streamed(answer: Any) -> list[dict[str, Any]]:
     """All events of a streamed answer."""
-    return list(answer.get("stream") or answer["body"])
+    return drained(answer.get("stream") or answer["body"])
 
 
 def test_every_operation_answers_and_is_paid_exactly(start: Start, simulator: Simulator) -> None:
