@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_serializer, model_validator
 from s4fw.config.attribution import Value
 from s4fw.config.document import Scalar
 from s4fw.config.forms import ID, Choice, Flag, Form, Text, WholeSeconds, permille, usd
+from s4fw.config.pricing import Model, Tokens
 from s4fw.config.section import Section, setting
 from s4fw.core.attribution import DIMENSIONS
 
@@ -70,6 +71,24 @@ def _as_list(value: Any) -> Any:
     return [{SCOPE: {ONLY: name}, "limit_usd": limit} for name, limit in value.items()]
 
 
+class Clamp(Section):
+    """Instead of refusing what does not fit, lower the bound of its output to what this budget
+    still pays. The answer may end early; it says so in `x-s4fw-clamped`."""
+
+    min_output_tokens: Tokens = setting(
+        "Refuse where fewer tokens than this would be left for an answer."
+    )
+
+
+class OnExceed(Section):
+    """What runs instead where not even a clamp fits."""
+
+    model: Model = setting(
+        "A cheaper model of the same API, asked in place of the one that does not fit; the answer"
+        " names it in `x-s4fw-model`."
+    )
+
+
 class Budget(Section):
     """One budget; it applies to a request that has a value for each of its dimensions."""
 
@@ -105,6 +124,12 @@ class Budget(Section):
     )
     idle_s: Annotated[int, WholeSeconds("1m", "366d")] | None = setting(
         "A total without a request for this long is forgotten, and starts anew.", None, key="idle"
+    )
+    clamp: Clamp | None = setting(
+        "Lower the output of what does not fit; off where left out.", None
+    )
+    on_exceed: OnExceed | None = setting(
+        "Ask a cheaper model where the request does not fit; off where left out.", None
     )
     was: Id | None = setting(
         "The id its spend has been counted under so far, after a rename; keep it from then on.",

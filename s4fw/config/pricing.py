@@ -40,6 +40,18 @@ class Pricing(Section):
     unknown_models: Annotated[Literal["refuse"], Choice("refuse")] = setting(
         "What happens to a request for a model without a price: it is refused.", "refuse"
     )
+    counting: Annotated[str, Choice("strict", "calibrated", "exact")] = setting(
+        "How the input of models without a public tokenizer is bounded. strict: by its bytes, which"
+        " is never passed, and three times too much for English. calibrated: by our count times a"
+        " learned factor, which can be passed until it has risen. exact: the provider's free"
+        " counter is asked first: that takes time, and shows it requests that are then refused.",
+        "strict",
+    )
+    inference_geo: Annotated[str, Choice("global", "us")] = setting(
+        "Where Anthropic runs requests that do not say so themselves: the default of your"
+        " workspace. us costs more.",
+        "global",
+    )
     overrides: dict[Model, PriceOverride] = setting(
         "Rates for models by their exact id, before the built-in ones.", {}
     )

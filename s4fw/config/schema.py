@@ -62,6 +62,11 @@ class Config(Section):
         return {name: one.region for name, one in self.upstreams.items() if one.region}
 
     @property
+    def residencies_of_upstreams(self) -> dict[str, str]:
+        """The regional hosts of OpenAI, by their name."""
+        return {name: one.residency for name, one in self.upstreams.items() if one.residency}
+
+    @property
     def profiles(self) -> dict[str, str]:
         """The models behind all application inference profiles, by their ARN."""
         return {

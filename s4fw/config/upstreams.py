@@ -101,6 +101,9 @@ class Upstream(Section):
         " through; to bedrock requests are then signed with the AWS credentials of this machine.",
         None,
     )
+    residency: Annotated[str, Choice("us", "eu")] | None = setting(
+        "For openai: that it is a regional host, where newer models cost more.", None
+    )
     credentials: Credentials | None = setting(
         "For bedrock: the AWS credentials that requests are signed with, instead of those of this"
         " machine.",
@@ -192,6 +195,8 @@ def _own_problems(path: str, upstream: Upstream) -> Iterator[tuple[str, str]]:
             yield f"{path}.profiles", "are for bedrock only"
         if upstream.credentials is not None:
             yield f"{path}.credentials", "are for bedrock only; give api_key"
+    if upstream.residency is not None and dialect != "openai":
+        yield f"{path}.residency", "is for openai only"
     if upstream.credentials is not None and upstream.api_key is not None:
         yield f"{path}.credentials", "are not used beside api_key; give one of the two"
     if upstream.auth is not None and upstream.api_key is None:

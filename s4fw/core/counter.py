@@ -46,6 +46,15 @@ COUNTERS = (
     Counter("in_flight", "exchanges", "Exchanges being worked on now (a gauge)."),
     Counter("open_connections", "connections", "Connections open from callers (a gauge)."),
     Counter("rate_limited", "requests", "Requests refused because a caller sends too many."),
+    Counter("clamped", "requests", "Requests let through with a lower bound of their output."),
+    Counter("rerouted", "requests", "Requests let through to a cheaper model."),
+    Counter("input_overshoots", "exchanges", "Exchanges with more input tokens than were held."),
+    Counter("input_questions", "requests", "Requests whose input the provider was asked to count."),
+    Counter("input_unanswered", "requests", "Such questions that were not answered in time."),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
+# Places of a worker's counter area, from here on, that hold learned token factors instead: see
+# `s4fw.tokens.factors`.
+FACTORS_AT = 48
+assert len(COUNTERS) <= FACTORS_AT
 GAUGES = frozenset({"in_flight", "open_connections"})  # set to 0 by a slot's next owner

@@ -79,7 +79,9 @@ class Exchange:
         "budget_resets_at",
         "budget_warning",
         "caller",
+        "clamped_to",
         "denied_by",
+        "estimate",
         "first_byte_ns",
         "id",
         "is_client_gone",
@@ -93,6 +95,7 @@ class Exchange:
         "quote_tokens_out",
         "reason",
         "request",
+        "rerouted_to",
         "reservation",
         "route",
         "shadow_reason",
@@ -119,6 +122,7 @@ class Exchange:
         self.quote_nusd = 0
         self.quote_tokens_in = 0
         self.quote_tokens_out = 0
+        self.estimate: Any = None  # of input that was not counted exactly: see stages.inputs
         # budget stage
         self.reservation: Reservation | None = None
         self.budget_id: str | None = None  # the tightest budget that may be shown to the caller
@@ -127,6 +131,8 @@ class Exchange:
         self.budget_warning: str | None = None
         self.shadow_reason: str | None = None  # why shadow mode would have blocked
         self.denied_by: tuple[int, int] | None = None  # cell and generation that it did not fit
+        self.clamped_to = 0  # the bound of the output was lowered to this; 0: it was not
+        self.rerouted_to: str | None = None  # the cheaper model that runs instead
         # pipeline
         self.block: Block | None = None
         self.is_finished = False

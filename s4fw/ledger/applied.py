@@ -12,6 +12,17 @@ from s4fw.ledger.window import for_people, iso
 from s4fw.units import usd
 
 
+class Denial(Block):
+    """The refusal of a quote that does not fit a budget, and what is left of that one."""
+
+    __slots__ = ("budget", "left_nusd")
+
+    def __init__(self, message: str, detail: dict[str, Any], budget: str, left_nusd: int) -> None:
+        super().__init__(BUDGET_EXCEEDED, message, detail)
+        self.budget = budget  # its id
+        self.left_nusd = left_nusd
+
+
 class AppliedCell:
     """One cell an exchange must fit, with what is said about it to people and in headers."""
 
@@ -30,17 +41,17 @@ class AppliedCell:
         ]
         self._told: tuple[str, str, dict[str, Any]] | None = None
 
-    def refusal(self, quote_nusd: int, used_nusd: int) -> Block:
+    def refusal(self, quote_nusd: int, used_nusd: int) -> Denial:
         """The refusal of a quote that does not fit: which budget, how much, until when, whom to
         ask.  A budget that callers may not see tells no amounts."""
         if self._told is None:
             self._told = self._what_is_told()
         name, rest, detail = self._told
+        left_nusd = max(0, self.limit_nusd - used_nusd)
         message = f"not sent. It could cost up to {usd(quote_nusd)} and budget {name} has "
         if not self.rule.is_shown:
             message += f"less than that left{rest}"
-            return Block(BUDGET_EXCEEDED, message, detail | {"requested_nusd": quote_nusd})
-        left_nusd = max(0, self.limit_nusd - used_nusd)
+            return Denial(message, detail | {"requested_nusd": quote_nusd}, self.rule.id, left_nusd)
         message += f"{usd(left_nusd)} left of {usd(self.limit_nusd)}{rest}"
         amounts = {
             "limit_nusd": self.limit_nusd,
@@ -48,7 +59,7 @@ class AppliedCell:
             "remaining_nusd": left_nusd,
             "requested_nusd": quote_nusd,
         }
-        return Block(BUDGET_EXCEEDED, message, detail | amounts)
+        return Denial(message, detail | amounts, self.rule.id, left_nusd)
 
     def _what_is_told(self) -> tuple[str, str, dict[str, Any]]:
         """What is the same in each refusal of this cell: name, end of the sentence, detail."""

@@ -40,6 +40,7 @@ class Decision(IntEnum):
     CLAMP = 1
     SHADOW_BLOCK = 2
     BLOCK = 3
+    REROUTE = 4
 
 
 # Refusals by their number in a row: append only.
@@ -136,9 +137,17 @@ def _tail_of(x: Exchange, price: int, code: int) -> tuple[int, ...]:
     )
 
 
+def _decision_of(x: Exchange) -> Decision:
+    if x.clamped_to:
+        return Decision.CLAMP
+    if x.rerouted_to is not None:
+        return Decision.REROUTE
+    return Decision.SHADOW_BLOCK if x.shadow_reason else Decision.ALLOW
+
+
 def fill(row: memoryview, x: Exchange, at_ns: int, reason: Reason, price: int) -> None:
     """Write what Python knows of a resolved exchange; the C adds the money and publishes."""
-    decision = Decision.SHADOW_BLOCK if x.shadow_reason else Decision.ALLOW
+    decision = _decision_of(x)
     _AT.pack_into(row, 8, at_ns)
     _REASON.pack_into(row, 33, reason, decision)
     _STATUS.pack_into(row, 36, x.status)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import orjson
 
 from s4fw.pricing.bedrock import BedrockRows
-from s4fw.pricing.row import DEFAULT, PriceRow, Published, published
+from s4fw.pricing.row import DEFAULT, PLAIN, PriceRow, Published, published
 from s4fw.units import scaled_decimal
 
 DATA = Path(__file__).parent / "data" / "prices.json"
@@ -43,7 +43,15 @@ class PriceOverride(Protocol):
 class RateCard:
     """Every row, immutable; `version` names the rates it was made of (data and overrides)."""
 
-    __slots__ = ("_bedrock", "_of_upstreams", "_own", "_regions", "_shipped", "version")
+    __slots__ = (
+        "_bedrock",
+        "_of_upstreams",
+        "_own",
+        "_regional",
+        "_regions",
+        "_shipped",
+        "version",
+    )
 
     def __init__(
         self,
@@ -52,11 +60,13 @@ class RateCard:
         own: Mapping[str, PriceRow],
         of_upstreams: Mapping[str, Mapping[str, PriceRow]],
         regions: Mapping[str, str] | None = None,
+        regional: Mapping[str, Mapping[str, PriceRow]] | None = None,
     ) -> None:
         self.version = version
         self._shipped = shipped
         self._bedrock = BedrockRows(shipped)
         self._regions = regions or {}
+        self._regional = regional or {}
         self._own = own
         self._of_upstreams = of_upstreams
 
@@ -70,10 +80,14 @@ class RateCard:
         data: Path = DATA,
         of_upstreams: Mapping[str, Mapping[str, PriceOverride]] | None = None,
         regions: Mapping[str, str] | None = None,
+        residencies: Mapping[str, str] | None = None,
+        inference_geo: str = "",
     ) -> RateCard:
         """Read the shipped rates and put the overrides before them (about 20 ms); what an upstream
         has of its own, by its name, stands before both.  `regions` says where an upstream runs,
-        by its name: some models of Bedrock have prices by region.
+        by its name: some models of Bedrock have prices by region.  `residencies` says the same of
+        OpenAI's regional hosts, where some models have an uplift, and `inference_geo` where
+        Anthropic runs what does not name a place.
 
         Raises ValueError for data that cannot be priced exactly, such as a rate with more than six
         decimals, and OSError where there is none.
@@ -88,7 +102,15 @@ class RateCard:
             digest.update(repr((name, [(m, rows[m].rates()) for m in sorted(rows)])).encode())
         if regions:
             digest.update(repr(sorted(regions.items())).encode())
-        return cls(digest.hexdigest()[:12], _shipped_rows(content), own, theirs, regions)
+        if residencies or inference_geo:
+            digest.update(repr((sorted((residencies or {}).items()), inference_geo)).encode())
+        entries = orjson.loads(content)["models"]
+        shipped = _shipped_rows(entries, inference_geo)
+        uplifted = {
+            name: shipped | _uplifted_rows(entries, place)
+            for name, place in (residencies or {}).items()
+        }
+        return cls(digest.hexdigest()[:12], shipped, own, theirs, regions, uplifted)
 
     def row(self, model: str, provider: str = "openai", upstream: str = "") -> PriceRow | None:
         """The rates of a model by its exact id; None where it is unknown.
@@ -102,10 +124,11 @@ class RateCard:
         row = self._own.get(model)
         if row is None and provider == "bedrock":
             return self._bedrock.row(model, self._regions.get(upstream))
-        row = row or self._shipped.get(model)
+        shipped = self._regional.get(upstream, self._shipped)
+        row = row or shipped.get(model)
         if row is None and model.startswith("ft:"):
             base = ":".join(model.split(":", 2)[:2])
-            row = self._own.get(base) or self._shipped.get(base)
+            row = self._own.get(base) or shipped.get(base)
         return row if row is not None and row.provider in (provider, ANY_PROVIDER) else None
 
     def _of_upstream(self, model: str, upstream: str) -> PriceRow | None:
@@ -129,7 +152,7 @@ class RateCard:
         own = self._of_upstream(model, upstream) or self._own.get(model)
         if own is None and quoted.provider == ANY_PROVIDER:
             return quoted
-        return own or self.row(model, provider) or quoted
+        return own or self.row(model, provider, upstream) or quoted
 
     def rows(self) -> Iterator[PriceRow]:
         """Every row that `row` can find, the customer's own first; for people to look at."""
@@ -137,16 +160,25 @@ class RateCard:
         yield from (row for model, row in self._shipped.items() if model not in self._own)
 
 
-def _shipped_rows(content: bytes) -> dict[str, PriceRow]:
+def _shipped_rows(entries: dict[str, dict[str, Any]], geo: str) -> dict[str, PriceRow]:
     """Rows of the shipped data; moderation is free, has no usage and so no row."""
     return {
-        model: _shipped_row(model, entry)
-        for model, entry in orjson.loads(content)["models"].items()
+        model: _shipped_row(model, entry, geo if entry["provider"] == "anthropic" else "")
+        for model, entry in entries.items()
         if entry["mode"] != "moderation"
     }
 
 
-def _shipped_row(model: str, entry: dict[str, Any]) -> PriceRow:
+def _uplifted_rows(entries: dict[str, dict[str, Any]], place: str) -> dict[str, PriceRow]:
+    """The rows that cost more at a regional host."""
+    return {
+        model: _shipped_row(model, entry, "", scaled_decimal(entry["uplift"][place], 3))
+        for model, entry in entries.items()
+        if place in entry.get("uplift", {})
+    }
+
+
+def _shipped_row(model: str, entry: dict[str, Any], geo: str, uplift: int = PLAIN) -> PriceRow:
     multipliers = {
         name: scaled_decimal(text, 3) for name, text in entry.get("multipliers", {}).items()
     }
@@ -159,6 +191,8 @@ def _shipped_row(model: str, entry: dict[str, Any]) -> PriceRow:
         _max_out(entry),
         multipliers,
         None if search is None else scaled_decimal(search, 12),
+        geo,
+        uplift,
     )
 
 

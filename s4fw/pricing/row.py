@@ -86,6 +86,8 @@ class PriceRow:
     """The resolved rates of one model.  `max_in` and `max_out` are tokens, None where unknown.
 
     `multipliers` are thousandths by what is billed on top: a speed ("fast") or a place ("us").
+    `usual_geo` is the place of a request that names none, `uplift` what every rate is multiplied by
+    where this row holds, in thousandths.
     `search_pusd` is the fee of one web search in pico-USD, None where it is not known.
     """
 
@@ -93,6 +95,9 @@ class PriceRow:
         "_dearest",
         "_plans",
         "_steps",
+        "_uplift",
+        "_usual",
+        "_usual_geo",
         "max_in",
         "max_out",
         "model",
@@ -110,6 +115,8 @@ class PriceRow:
         max_out: int | None,
         multipliers: Mapping[str, int] = NO_MULTIPLIERS,
         search_pusd: int | None = None,
+        usual_geo: str = "",
+        uplift: int = PLAIN,
     ) -> None:
         self.model = model
         self.provider = provider
@@ -117,6 +124,9 @@ class PriceRow:
         self.max_out = max_out
         self.multipliers = multipliers
         self.search_pusd = search_pusd
+        self._usual_geo = usual_geo
+        self._uplift = uplift
+        self._usual = self._multiplied("", usual_geo)
         self._steps: dict[str, Steps] = dict(_all_steps(cells))
         self._dearest = _dearest(
             [steps for tier, steps in self._steps.items() if tier not in _NOT_INTERACTIVE]
@@ -132,11 +142,14 @@ class PriceRow:
 
     def multiplier(self, speed: str | None, geo: str | None) -> int:
         """What the rates are multiplied by, in thousandths, rounded up."""
-        if not self.multipliers or (speed is None and geo is None):
-            return PLAIN
+        if speed is None and geo is None:
+            return self._usual
+        return self._multiplied(speed or "", geo or self._usual_geo)
+
+    def _multiplied(self, speed: str, geo: str) -> int:
         of = self.multipliers
-        product = of.get(speed or "", PLAIN) * of.get(geo or "", PLAIN)
-        return -(-product // PLAIN)
+        product = of.get(speed, PLAIN) * of.get(geo, PLAIN) * self._uplift
+        return -(-product // (PLAIN * PLAIN))
 
     def plan(self, tier: str | None, cache: int) -> Plan:
         """The dearest rates that a request of this tier can meet; an unknown tier is held at the

@@ -82,6 +82,8 @@ def rates_of(config: Config) -> RateCard:
         config.pricing.overrides,
         of_upstreams=config.prices_of_upstreams,
         regions=config.regions_of_upstreams,
+        residencies=config.residencies_of_upstreams,
+        inference_geo="us" if config.pricing.inference_geo == "us" else "",
     )
 
 

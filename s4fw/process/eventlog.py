@@ -67,6 +67,10 @@ def _told(row: JournalRow) -> tuple[str, str, str] | None:
     if row.is_accrued and row.charged_nusd:
         why = row.reason.name.lower().replace("_", " ")
         return "accrued", "warning", f"charged at worst case: {why}"
+    if row.decision is Decision.CLAMP:
+        return "clamp", "info", "a budget lowered the output of this instead of refusing it"
+    if row.decision is Decision.REROUTE:
+        return "reroute", "info", "a budget sent this to a cheaper model instead of refusing it"
     if row.decision is Decision.SHADOW_BLOCK:
         return "shadow_block", "info", "a shadow budget would have refused this"
     return None

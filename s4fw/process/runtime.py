@@ -20,7 +20,9 @@ from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
 from s4fw.stages import build
+from s4fw.stages.inputs import Ask
 from s4fw.tokens import TokenCounter
+from s4fw.tokens.factors import Factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +46,15 @@ def built(
     offload: Offload,
     resolver: Resolver,
     hash_key: bytes,
+    factors: Factors,
+    ask: Ask | None,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
     values_max = dict(config.attribution.max_values)
     callers = Callers(table, config.limits, config.keys)
     budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver, callers)
-    pipeline = build(config, budgets, rates, tokens, offload, table.counters(), hash_key)
+    pipeline = build(
+        config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, ask
+    )
     return Runtime(config, generation, rates, budgets, pipeline)

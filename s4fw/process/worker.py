@@ -27,6 +27,7 @@ from s4fw.pricing import RateCard
 from s4fw.process.credentials import Recipient
 from s4fw.process.estate import rates_of
 from s4fw.process.exitcode import FAILED, FINE
+from s4fw.process.factors import factors_of
 from s4fw.process.lifeline import Lifeline
 from s4fw.process.privacy import forget_credentials
 from s4fw.process.runtime import Runtime, built
@@ -62,6 +63,7 @@ class Worker:
         self._follow()
         self._threads = ThreadPoolExecutor(THREADS, "s4fw-count")
         self._exit_code = FINE
+        self._factors = factors_of(self._table, self._clock)
         self._wallet = Wallet()
         self._recipient = Recipient(
             seat.estate.credentials.of_workers[seat.index], self._wallet, loop
@@ -107,7 +109,7 @@ class Worker:
         estate = self._estate
         return built(
             config, generation, self._table, self._clock, rates, estate.tokens, self._offload,
-            self._resolver, estate.hash_key,
+            self._resolver, estate.hash_key, self._factors, None,
         )  # fmt: skip
 
     def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:
@@ -189,7 +191,12 @@ def _settings(config: Config) -> Settings:
 
 
 def _prices(config: Config) -> object:
-    return config.pricing, config.prices_of_upstreams, config.regions_of_upstreams
+    return (
+        config.pricing,
+        config.prices_of_upstreams,
+        config.regions_of_upstreams,
+        config.residencies_of_upstreams,
+    )
 
 
 def _origins(config: Config, wallet: Wallet) -> dict[str, Origin]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 
 from s4fw.core.exchange import Exchange
+from s4fw.errors import BUDGET_EXCEEDED
 from s4fw.proxy.head import Head
 from s4fw.proxy.origin import Origin, Signer
 from s4fw.units import usd_9
@@ -188,8 +189,21 @@ def governed(x: Exchange, reserved_nusd: int) -> bytes:
 
 
 def decision(x: Exchange) -> bytes:
-    """The decision on a request that was let through."""
+    """The decision on a request that was let through, and what was made smaller in it."""
+    if x.clamped_to or x.rerouted_to is not None:
+        return _made_smaller(x)
     if x.shadow_reason is None:
         return b"x-s4fw-decision: allow\r\n"
     reason = x.shadow_reason.encode("ascii", "replace")
     return b"x-s4fw-decision: shadow_block\r\nx-s4fw-reason: " + reason + _CRLF
+
+
+def _made_smaller(x: Exchange) -> bytes:
+    """What a budget did instead of refusing; the reason is the refusal that would have been."""
+    word = "clamp" if x.clamped_to else "allow"
+    text = f"x-s4fw-decision: {word}\r\nx-s4fw-reason: {BUDGET_EXCEEDED.name}\r\n"
+    if x.clamped_to:
+        text += f"x-s4fw-clamped: {x.clamped_to}\r\n"
+    if x.rerouted_to is not None:
+        text += f"x-s4fw-model: {x.rerouted_to}\r\n"
+    return text.encode("ascii", "replace")

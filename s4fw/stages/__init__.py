@@ -15,12 +15,15 @@ from s4fw.stages.attribute import Attribute
 from s4fw.stages.budget import Budget
 from s4fw.stages.caller import Identify
 from s4fw.stages.digest import Digest
+from s4fw.stages.exceed import Exceed
+from s4fw.stages.inputs import Ask, Inputs
 from s4fw.stages.quote import Quote
 from s4fw.stages.rate import Rate
 from s4fw.stages.read import Read
 from s4fw.stages.reconcile import Reconcile
 from s4fw.stages.route import Route
 from s4fw.tokens import TokenCounter
+from s4fw.tokens.factors import Factors
 
 
 def build(
@@ -31,22 +34,34 @@ def build(
     offload: Offload,
     counters: memoryview,
     hash_key: bytes,
+    factors: Factors | None = None,
+    ask: Ask | None = None,
 ) -> Pipeline:
-    """The pipeline of one configuration.  A worker calls it at its start and at each reload."""
+    """The pipeline of one configuration.  A worker calls it at its start and at each reload.
+
+    `factors` and `ask` are for models without a public tokenizer, see `stages.inputs`.
+    """
     BEDROCK.know_profiles(config.profiles)  # which models stand behind opaque names
     master = config.server.sigv4_master
     signed = [name for name, upstream in config.upstreams.items() if upstream.is_signed]
+    route = Route(list(config.upstreams.values()))
+    attribute = Attribute(config.attribution, rates.priced_as, hash_key)
+    counting = config.pricing.counting
+    quote = Quote(rates, Inputs(tokens, offload, counters, counting, factors, ask))
+    digest = Digest(signed, offload)
+    exceed = Exceed(config.budgets, budgets, (route, attribute, quote, digest), counters)
     return Pipeline(
         [
             # Who calls: unknown keys end at the head, wrong signatures before the body is parsed.
             Identify(config.keys, master.get_secret_value() if master else None, offload),
             Read(offload),  # one strict reading of the body; most bad input ends here
-            Route(list(config.upstreams.values())),  # which upstream it goes to
-            Attribute(config.attribution, rates.priced_as, hash_key),  # who pays
+            route,  # which upstream it goes to
+            attribute,  # who pays
             Rate(budgets.callers),  # whether it comes too fast
-            Quote(rates, tokens, offload, counters),  # what it could cost at worst: arithmetic
-            Digest(signed, offload),  # what takes time of a signature for the upstream
-            Budget(budgets),  # takes the money, last: a refusal almost never has to give back
-            Reconcile(budgets, rates, counters),  # first at finish: what it did cost
+            quote,  # what it could cost at worst: arithmetic
+            digest,  # what takes time of a signature for the upstream
+            # Takes the money, last: a refusal almost never has to give back.
+            Budget(budgets, exceed),
+            Reconcile(budgets, rates, counters, factors),  # first at finish: what it did cost
         ]
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from s4fw.core.exchange import Exchange
-from s4fw.core.stage import Stage
-from s4fw.core.verdict import Verdict
+from s4fw.core.stage import Admitted, Stage
+from s4fw.ledger.applied import Denial
 from s4fw.ledger.budgets import Budgets
+from s4fw.stages.exceed import Exceed
 
 
 class Budget(Stage):
@@ -13,12 +14,15 @@ class Budget(Stage):
 
     name = "budget"
 
-    def __init__(self, budgets: Budgets) -> None:
+    def __init__(self, budgets: Budgets, exceed: Exceed) -> None:
         self._budgets = budgets
+        self._exceed = exceed
 
-    def admit(self, x: Exchange) -> Verdict:
-        """Take the reservation, or say which budget it does not fit."""
-        return self._budgets.reserve(x)
+    def admit(self, x: Exchange) -> Admitted:
+        """Take the reservation, or say which budget it does not fit; some budgets then take a
+        smaller one."""
+        refused = self._budgets.reserve(x)
+        return self._exceed.instead(x, refused) if isinstance(refused, Denial) else refused
 
     def sent(self, x: Exchange) -> None:
         """From here on a crash charges the whole reservation."""

@@ -17,6 +17,8 @@ from s4fw.core.usage import Usage
 from s4fw.core.verdict import Block
 from s4fw.errors import BUDGET_EXCEEDED, INVALID_API_KEY, RATE_LIMITED, Source
 from s4fw.pricing import RateCard, cost_nusd
+from s4fw.stages.inputs import Estimate
+from s4fw.tokens.factors import Factors
 
 # Refused before any work was done, so not billed: OpenAI bills completed requests only
 # (platform.openai.com/docs/guides/error-codes).  500, 502, 503 and 529 at once, without a body of
@@ -37,10 +39,17 @@ class Reconcile(Stage):
     name = "reconcile"
     is_for_free_routes = True
 
-    def __init__(self, refusals: Refusals, rates: RateCard, counters: memoryview) -> None:
+    def __init__(
+        self,
+        refusals: Refusals,
+        rates: RateCard,
+        counters: memoryview,
+        factors: Factors | None = None,
+    ) -> None:
         self._refusals = refusals
         self._rates = rates
         self._counters = counters
+        self._factors = factors
 
     def finish(self, x: Exchange) -> None:
         """Settle, accrue or give back."""
@@ -97,10 +106,24 @@ class Reconcile(Stage):
         self._count("settled")
         if cost > reservation.amount_nusd:
             self._count("overruns")
+        self._compare(x, usage.input)
+
+    def _compare(self, x: Exchange, tokens_in: int) -> None:
+        """Compare the input that was billed with its bound, and learn from it."""
+        is_overshoot = tokens_in > x.quote_tokens_in * x.request.input_turns
+        if is_overshoot:
+            self._count("input_overshoots")
+        estimate: Estimate | None = x.estimate
+        if estimate is not None and self._factors is not None:
+            actual = max(0, tokens_in - estimate.flat)
+            self._factors.learn(estimate.family, estimate.tokens, actual, is_overshoot)
 
     def _cost(self, x: Exchange, usage: Usage) -> int:
         """What one run of a model cost, at the rates of the one that ran."""
         row = x.price
+        # An answer that does not say how it was run was run as it was asked for.
+        usage.speed = usage.speed or x.request.speed
+        usage.geo = usage.geo or x.request.geo
         if usage.model is not None and usage.model != x.request.model:
             row = self._rates.row_of_answer(usage.model, row, x.route.provider, x.upstream)
         return cost_nusd(row, usage, usage.tier or x.request.tier)

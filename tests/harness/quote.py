@@ -12,6 +12,7 @@ from s4fw.core.request import Request
 from s4fw.dialects import ROUTES
 from s4fw.pricing import RateCard
 from s4fw.sim.models import MOCK_PRICES
+from s4fw.stages.inputs import Inputs
 from s4fw.stages.quote import Quote
 from s4fw.tokens import TokenCounter
 from tests.harness.client import chat_body
@@ -19,12 +20,9 @@ from tests.harness.client import chat_body
 
 @functools.cache
 def _stage() -> Quote:
-    return Quote(
-        RateCard.load(MOCK_PRICES),
-        TokenCounter(),
-        lambda work: _never(),
-        memoryview(bytearray(8 * len(COUNTERS))).cast("Q"),
-    )
+    counters = memoryview(bytearray(8 * len(COUNTERS))).cast("Q")
+    inputs = Inputs(TokenCounter(), lambda work: _never(), counters)
+    return Quote(RateCard.load(MOCK_PRICES), inputs)
 
 
 def _never() -> Any:
