@@ -138,12 +138,6 @@ static int hex4(const uint8_t *p, const uint8_t *end) {
     return value;
 }
 
-/* Whether names are made of it, so that nobody has to escape it. */
-static uint32_t is_word(uint32_t point) {
-    uint32_t letter = point | 0x20;
-    return (letter >= 'a' && letter <= 'z') || (point >= '0' && point <= '9') || point == '_';
-}
-
 /* Checks the escape at p and gives its code point; returns its length, 0 when it failed. */
 static int escape(scan *c, const uint8_t *p, uint32_t *point) {
     static const uint8_t plain[256] = {['"'] = '"', ['\\'] = '\\', ['/'] = '/', ['b'] = 8,
@@ -153,8 +147,7 @@ static int escape(scan *c, const uint8_t *p, uint32_t *point) {
     if (p[1] != 'u') return fail(c, S4_JSON_BAD_ESCAPE, p);
     int high = hex4(p + 2, c->end);
     if (high < 0) return fail(c, S4_JSON_BAD_ESCAPE, p);
-    *point = (uint32_t)high;
-    c->out->veiled += is_word(*point);
+    c->out->veiled += is_word(*point = (uint32_t)high);
     if (high < 0xD800 || high > 0xDFFF) return 6;
     if (high > 0xDBFF || c->end - p < 12 || p[6] != '\\' || p[7] != 'u')
         return fail(c, S4_JSON_LONE_SURROGATE, p);
@@ -447,8 +440,7 @@ int s4_json_scan(const uint8_t *body, size_t length, s4_json_scratch *scratch) {
     scratch->member_count = 0;
     scratch->span_count = 0;
     scratch->value_count = 0;
-    scratch->long_count = 0;
-    scratch->veiled = 0;
+    scratch->long_count = scratch->veiled = 0;
     if (length > S4_JSON_BODY_MAX) return S4_JSON_TOO_LONG;
     bool is_good = read_body(&c);
     if (c.keys != scratch->keys) free(c.keys);

@@ -35,4 +35,10 @@ static inline int utf8_encode(uint32_t point, uint8_t *out) {
     return length;
 }
 
+/* Whether names are made of it, so that nobody has to escape it. */
+static inline uint32_t is_word(uint32_t point) {
+    uint32_t letter = point | 0x20;
+    return (letter >= 'a' && letter <= 'z') || (point >= '0' && point <= '9') || point == '_';
+}
+
 #endif
