@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from s4fw.core.request import Request
 from s4fw.tokens import BYTES, TokenCounter
 
-# What the quote adds for a model without a public tokenizer: 64 flat, 700 for a prompt that explains
-# tools.  Stated here once more: a quote that added less would have to be compared anew.
+# What the quote adds for a model without a public tokenizer: 64 flat, 700 for a hidden prompt that
+# explains tools.  Stated once more: a quote that adds less has to be compared anew.
 BYTES_EXTRA = 64 + 700
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
