@@ -60,7 +60,6 @@ setup(
     cffi_modules=["native/build_table.py:ffi", "native/build_json.py:ffi"],
     install_requires=[
         "boto3==1.44.5",
-        "boto3==1.44.5",
         "cffi==2.1.1",
         "click==8.5.1",
         "h11==0.16.0",
@@ -77,7 +76,6 @@ setup(
     extras_require={
         "test": [
             "anthropic==2.12.0",
-            "boto3==1.44.5",
             "trustme==1.2.1",
             "hypothesis==6.170.15",
             "mypy==2.4.1",  # brings mypyc too
