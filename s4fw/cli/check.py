@@ -14,6 +14,8 @@ from s4fw.cli.problems import show_problems, show_warnings
 from s4fw.config import Config, ConfigErrors, load
 from s4fw.config.forms import Plain
 from s4fw.config.schema import effective
+from s4fw.process.estate import rates_of
+from s4fw.stages.check import problems
 
 
 @click.command(name="check")
@@ -35,6 +37,9 @@ def command(context: click.Context, file: str | None, is_print: bool) -> None:
     path = configuration_path(file)
     try:
         config = load(path, os.environ)
+        unpriced = problems(config, rates_of(config))
+        if unpriced:
+            raise ConfigErrors(str(path), unpriced)
     except ConfigErrors as errors:
         show_problems(errors)
         context.exit(EXIT_CONFIGURATION)

@@ -22,6 +22,11 @@ def warnings(config: Config) -> Iterator[str]:
     for budget in config.budgets:
         if (reason := _never_applies(budget, config)) is not None:
             yield f"Budget {budget.id} never applies: {reason}."
+        if budget.mode == "shadow" and (budget.clamp or budget.on_exceed):
+            yield (
+                f"Budget {budget.id} is a shadow: it refuses nothing, so it never clamps and never"
+                " asks a cheaper model."
+            )
         yield from _idle_overrides(budget, config)
     for upstream in config.upstreams.values():
         if upstream.url.startswith("http:") and not upstream.is_loopback:

@@ -69,8 +69,10 @@ class WorkerFigures:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All figures of one moment.  `gauges` has names of `meters.GAUGES` only."""
+    """All figures of one moment.  `gauges` has names of `meters.GAUGES` only; `factors` are learned
+    token factors: provider, family, thousandths."""
 
     budgets: list[BudgetFigures]
     workers: list[WorkerFigures]
     gauges: dict[str, int] = field(default_factory=dict)
+    factors: list[tuple[str, str, int]] = field(default_factory=list)

@@ -58,6 +58,15 @@ HEARTBEAT_AGE = _worker("heartbeat_age_seconds", "seconds", "Time since the work
 WORKER_LEASES = _worker("open_leases", "leases", "Reservations the worker holds.")
 RING_LAG = _worker("journal_lag_rows", "rows", "Journal rows the steward has not taken yet.")
 
+TOKEN_FACTOR = Meter(
+    "s4fw_token_factor",
+    "gauge",
+    "ratio",
+    "What our count of tokens is multiplied by where the model's own tokenizer is not public; only"
+    " with pricing.counting: calibrated.",
+    ("provider", "family"),
+)
+
 BUDGET_AMOUNTS = (LIMIT, USED, CHARGED, SPENT, ACCRUED, HELD, REMAINING)
 BUDGET_FIGURES = (CELLS, USED_RATIO_MAX, DENIALS, IS_FROZEN)
 WORKER_FIGURES = (WORKER_UP, HEARTBEAT_AGE, WORKER_LEASES, RING_LAG)

@@ -70,6 +70,13 @@ def _families(snapshot: Snapshot) -> Iterator[tuple[Meter, Iterable[Sample]]]:
     yield from _budgets(snapshot.budgets)
     yield from _counters(snapshot.workers)
     yield from _workers(snapshot.workers)
+    yield (
+        meters.TOKEN_FACTOR,
+        [
+            ([("provider", provider), ("family", family)], _thousandths(factor))
+            for provider, family, factor in snapshot.factors
+        ],
+    )
 
 
 def _instance(gauges: dict[str, int]) -> Iterator[tuple[Meter, Iterable[Sample]]]:

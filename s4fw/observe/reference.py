@@ -58,6 +58,7 @@ def page() -> str:
         ("Traffic, summed over all workers", summed),
         ("Traffic, per worker", per_worker),
         ("Workers", list(meters.WORKER_FIGURES)),
+        ("Tokens", [meters.TOKEN_FACTOR]),
     )
     return HEAD + "".join(_section(title, rows) for title, rows in sections)
 

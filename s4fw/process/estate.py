@@ -17,9 +17,10 @@ from s4fw.ledger.table import Table, TableDamaged, is_on_tmpfs
 from s4fw.pricing import RateCard
 from s4fw.process import rundir
 from s4fw.process.credentials import Channels
-from s4fw.process.exitcode import DAMAGED_TABLE, FAILED, Stop
+from s4fw.process.exitcode import CONFIGURATION, DAMAGED_TABLE, FAILED, Stop
 from s4fw.process.masterlock import MasterLock
 from s4fw.process.sockets import listeners, place_of
+from s4fw.stages.check import problems
 from s4fw.tokens import TokenCounter
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ class Estate:
     """
 
     def __init__(self, config: Config) -> None:
+        self.rates = _judged(config, rates_of(config))
         runtime = rundir.made(config.paths.runtime)
         self.hash_key = rundir.kept_key(rundir.made(config.paths.state) / "labels.key")
         self.lock = MasterLock(runtime / "master.lock")
@@ -45,7 +47,6 @@ class Estate:
         self.admin = listeners(config.admin.host, config.admin.port, 1, "admin")[0]
         rundir.write_ports(runtime, _port(self.workers[0]), _port(self.admin))
         self.is_same_boot = rundir.is_same_boot(runtime)
-        self.rates = rates_of(config)
         self.tokens = TokenCounter()
         if not is_on_tmpfs(runtime):
             log.warning(
@@ -85,6 +86,14 @@ def rates_of(config: Config) -> RateCard:
         residencies=config.residencies_of_upstreams,
         inference_geo="us" if config.pricing.inference_geo == "us" else "",
     )
+
+
+def _judged(config: Config, rates: RateCard) -> RateCard:
+    """The same prices, where the configuration can be used with them.  Raises Stop."""
+    found = problems(config, rates)
+    if found:
+        raise Stop(CONFIGURATION, "; ".join(map(str, found)))
+    return rates
 
 
 def _table(runtime: Path) -> tuple[Table, str]:

@@ -16,6 +16,7 @@ from s4fw.observe.times import rfc3339
 from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.eventlog import EventLog
+from s4fw.process.factors import learned
 from s4fw.process.seat import KIND_NAMES
 from s4fw.process.vitals import HEARTBEAT_S_MAX
 
@@ -124,7 +125,9 @@ class StewardFacts:
             "recovered_leases": self._recovered,
             "worker_exits": self._exits,
         }
-        return Snapshot(self.budgets(), workers, gauges)
+        is_calibrated = self._config.pricing.counting == "calibrated"
+        factors = learned(self._table, self._clock) if is_calibrated else []
+        return Snapshot(self.budgets(), workers, gauges, factors)
 
     def frozen(self) -> Frozen:
         value_ids = self._table.frozen()

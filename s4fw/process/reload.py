@@ -16,6 +16,8 @@ from s4fw.config.changes import unreloadable_changes
 from s4fw.config.schema import Config
 from s4fw.ledger.table import SlotInfo
 from s4fw.process.child import Child
+from s4fw.process.estate import rates_of
+from s4fw.stages.check import problems
 
 
 class Refused(Exception):
@@ -37,6 +39,9 @@ def read_again(path: Path, env: Mapping[str, str], old: Config) -> Config:
     fixed = unreloadable_changes(old, new)
     if fixed:
         raise Refused(fixed)
+    unpriced = problems(new, rates_of(new))
+    if unpriced:
+        raise Refused([str(problem) for problem in unpriced])
     return new
 
 

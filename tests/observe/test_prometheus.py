@@ -34,10 +34,11 @@ def test_render_counters_are_summed_and_per_worker_in_separate_families() -> Non
 def test_render_has_every_declared_counter_and_meter() -> None:
     """A figure that is declared and not shown would be documented and missing."""
     gauges = {key: 1 for key in meters.GAUGES}
-    families = parse(render(Snapshot([budget()], [worker(0)], gauges)))
+    learned = [("anthropic", "claude-since-4.7", 2150)]
+    families = parse(render(Snapshot([budget()], [worker(0)], gauges, learned)))
     declared = {counter_meter(c, per_worker).name for c in COUNTERS for per_worker in (0, 1)}
     figures = (*meters.BUDGET_AMOUNTS, *meters.BUDGET_FIGURES, *meters.WORKER_FIGURES)
-    declared |= {m.name for m in (*figures, *meters.GAUGES.values())}
+    declared |= {m.name for m in (*figures, *meters.GAUGES.values(), meters.TOKEN_FACTOR)}
     assert declared == families.keys()
 
 
@@ -174,3 +175,9 @@ def test_render_nothing_is_a_valid_page() -> None:
     """The first scrape may come before the first worker."""
     families = parse(render(Snapshot([], [])))
     assert 0 == families["s4fw_requests_total"].value()
+
+
+def test_render_token_factors_in_exact_decimals() -> None:
+    """A factor is an integer of thousandths everywhere else."""
+    families = parse(render(Snapshot([], [], {}, [("bedrock", "nova", 1500)])))
+    assert 1.5 == families["s4fw_token_factor"].value(provider="bedrock", family="nova")
