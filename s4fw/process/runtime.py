@@ -20,7 +20,7 @@ from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
 from s4fw.stages import build
-from s4fw.stages.inputs import Ask
+from s4fw.stages.asking import Fetch
 from s4fw.tokens import TokenCounter
 from s4fw.tokens.factors import Factors
 
@@ -47,7 +47,7 @@ def built(
     resolver: Resolver,
     hash_key: bytes,
     factors: Factors,
-    ask: Ask | None,
+    fetch: Fetch,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
@@ -55,6 +55,6 @@ def built(
     callers = Callers(table, config.limits, config.keys)
     budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver, callers)
     pipeline = build(
-        config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, ask
+        config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, fetch
     )
     return Runtime(config, generation, rates, budgets, pipeline)

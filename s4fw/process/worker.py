@@ -20,6 +20,7 @@ import uvloop
 
 from s4fw.config.schema import Config
 from s4fw.core.counter import COUNTER_INDEX
+from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
 from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.window import Clock
@@ -109,12 +110,16 @@ class Worker:
         estate = self._estate
         return built(
             config, generation, self._table, self._clock, rates, estate.tokens, self._offload,
-            self._resolver, estate.hash_key, self._factors, None,
+            self._resolver, estate.hash_key, self._factors, self._fetch,
         )  # fmt: skip
 
     def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:
         """Run what is long and pure in a thread; it must not touch the table."""
         return self._loop.run_in_executor(self._threads, function)
+
+    def _fetch(self, x: Exchange, path: bytes, body: bytes) -> Awaitable[bytes | None]:
+        """Ask the upstream of an exchange something free."""
+        return self._proxy.ask(x, path, body)
 
     def _follow(self) -> None:
         """With each beat: the clock as the master accepts it, and what the lock kept waiting."""

@@ -79,7 +79,24 @@ def upstream_head(
     made = head.forwarded
     if made is None or made[0] is not origin or made[1] is not is_own:
         made = head.forwarded = (origin, is_own, _request_lines(x, origin, is_own))
-    lines = made[2]
+    return _ended(x, origin, is_own, made[2], pieces, body_bytes)
+
+
+def single_head(x: Exchange, origin: Origin, body: bytes) -> bytes:
+    """The head of a request that is made once.  Raises Refusal where it cannot be signed."""
+    is_own = passes_own(x, origin)
+    lines = _request_lines(x, origin, is_own)
+    return _ended(x, origin, is_own, lines, (body,), len(body))
+
+
+def _ended(
+    x: Exchange,
+    origin: Origin,
+    is_own: bool,
+    lines: bytes,
+    pieces: Sequence[bytes | bytearray | memoryview],
+    body_bytes: int,
+) -> bytes:
     if origin.signer is not None and not is_own:
         lines += _signature(x, origin, origin.signer, pieces)
     if x.request.method == b"GET":

@@ -11,12 +11,13 @@ from s4fw.core.pipeline import Pipeline
 from s4fw.dialects import BEDROCK
 from s4fw.ledger.budgets import Budgets
 from s4fw.pricing import RateCard
+from s4fw.stages.asking import Asking, Fetch
 from s4fw.stages.attribute import Attribute
 from s4fw.stages.budget import Budget
 from s4fw.stages.caller import Identify
 from s4fw.stages.digest import Digest
 from s4fw.stages.exceed import Exceed
-from s4fw.stages.inputs import Ask, Inputs
+from s4fw.stages.inputs import Inputs
 from s4fw.stages.quote import Quote
 from s4fw.stages.rate import Rate
 from s4fw.stages.read import Read
@@ -35,11 +36,11 @@ def build(
     counters: memoryview,
     hash_key: bytes,
     factors: Factors | None = None,
-    ask: Ask | None = None,
+    fetch: Fetch | None = None,
 ) -> Pipeline:
     """The pipeline of one configuration.  A worker calls it at its start and at each reload.
 
-    `factors` and `ask` are for models without a public tokenizer, see `stages.inputs`.
+    `factors` and `fetch` are for models without a public tokenizer, see `stages.inputs`.
     """
     BEDROCK.know_profiles(config.profiles)  # which models stand behind opaque names
     master = config.server.sigv4_master
@@ -47,6 +48,7 @@ def build(
     route = Route(list(config.upstreams.values()))
     attribute = Attribute(config.attribution, rates.priced_as, hash_key)
     counting = config.pricing.counting
+    ask = Asking(fetch, counters).ask if fetch is not None else None
     quote = Quote(rates, Inputs(tokens, offload, counters, counting, factors, ask))
     digest = Digest(signed, offload)
     exceed = Exceed(config.budgets, budgets, (route, attribute, quote, digest), counters)

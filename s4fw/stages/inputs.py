@@ -32,8 +32,8 @@ INLINE_BYTES = 32 * 1024
 # for a hidden prompt that explains tools (the largest known is 530).
 FLAT = 64 + 700
 
-# Asks the provider how many tokens the input of a request has; None where it does not say.
-Ask = Callable[[Exchange], Awaitable[int | None] | None]
+# The provider's own count of the input as a bound, at once or later; None where it does not say.
+Ask = Callable[[Exchange], int | Awaitable[int | None] | None]
 
 _COUNTED = COUNTER_INDEX["tokens_counted"]
 
@@ -134,11 +134,17 @@ class Inputs:
         self._hold_unknown(x, strict)
         if self._ask is None or not _is_all_here(x):
             return None
-        waiting = self._ask(x)
-        return None if waiting is None else self._asked(x, waiting)
+        told = self._ask(x)
+        if isinstance(told, Awaitable):
+            return self._asked(x, told)
+        self._hold_told(x, told)
+        return None
 
     async def _asked(self, x: Exchange, waiting: Awaitable[int | None]) -> None:
-        tokens = await waiting
+        self._hold_told(x, await waiting)
+
+    @staticmethod
+    def _hold_told(x: Exchange, tokens: int | None) -> None:
         if tokens is not None:
             x.quote_tokens_in = min(x.quote_tokens_in, tokens)
 
