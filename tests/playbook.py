@@ -33,7 +33,8 @@ from s4fw.ledger.callers import Callers
 from s4fw.ledger.journal import JournalRow, read
 from s4fw.ledger.table import CellInfo, Table
 from s4fw.ledger.window import Clock, boot_ns
-from s4fw.pricing import RateCard
+from s4fw.process.estate import rates_of
+from s4fw.process.factors import factors_of
 from s4fw.sim.models import price_overrides
 from s4fw.stages import build
 from s4fw.tokens import TokenCounter
@@ -70,13 +71,14 @@ class Play:
         )
         self.table.join(0)
         self.offloaded = 0
-        rates = RateCard.load(config.pricing.overrides, of_upstreams=config.prices_of_upstreams)
+        rates = rates_of(config)
         clock = Clock(time.time_ns() - boot_ns())
         callers = Callers(self.table, config.limits, config.keys)
         self.ledger = Budgets(self.table, config.budgets, clock, rates.version, callers=callers)
         self.counters = self.table.counters()
+        factors = factors_of(self.table, clock)
         self.pipeline = build(
-            config, self.ledger, rates, _tokens(), self._offload, self.counters, bytes(32)
+            config, self.ledger, rates, _tokens(), self._offload, self.counters, bytes(32), factors
         )
 
     def __enter__(self) -> Play:
