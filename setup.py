@@ -76,8 +76,10 @@ setup(
     extras_require={
         "test": [
             "anthropic==2.12.0",
+            "genai-prices==0.2.3",  # what our prices are compared with
             "trustme==1.2.1",
             "hypothesis==6.170.15",
+            "langchain-openai==1.7.3",
             "mypy==2.4.1",  # brings mypyc too
             "openai==3.54.0",
             "pytest==9.2.0",
