@@ -87,6 +87,7 @@ class Exchange:
         "is_client_gone",
         "is_finished",
         "is_sent",
+        "loop",
         "meter",
         "outcome",
         "price",
@@ -97,11 +98,15 @@ class Exchange:
         "request",
         "rerouted_to",
         "reservation",
+        "retries",
         "route",
+        "sent_ns",
         "shadow_reason",
         "signature",
         "started_ns",
         "status",
+        "tools",
+        "tools_id",
         "upstream",
     )
 
@@ -123,6 +128,11 @@ class Exchange:
         self.quote_tokens_in = 0
         self.quote_tokens_out = 0
         self.estimate: Any = None  # of input that was not counted exactly: see stages.inputs
+        # tools stage
+        self.tools = 0  # how many the request offers, at most 65,535
+        self.tools_id = 0  # the value id of their names, where those are kept
+        # anomaly stage
+        self.loop = 0  # its verdict, by its number in journal rows (`ledger.journal.LOOPS`)
         # budget stage
         self.reservation: Reservation | None = None
         self.budget_id: str | None = None  # the tightest budget that may be shown to the caller
@@ -140,7 +150,9 @@ class Exchange:
         self.is_sent = False  # the first upstream byte was handed to a socket
         self.status = 0  # the upstream's status; 0: no answer head yet
         self.meter: Meter | None = None
+        self.sent_ns = self.started_ns  # monotonic, when the first byte went upstream
         self.first_byte_ns = 0  # monotonic; 0: none
+        self.retries = 0  # second tries on another connection, before anything was taken
         self.is_client_gone = False
         self.reason = Reason.USAGE  # set by the proxy to what went wrong, before finish
         # reconcile stage

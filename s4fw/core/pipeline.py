@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic_ns
 
 from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
@@ -99,6 +100,7 @@ class Pipeline:
     def sent(self, x: Exchange) -> None:
         """Mark that money may be spent from now on.  The proxy calls it before the first byte."""
         x.is_sent = True
+        x.sent_ns = monotonic_ns()
         for step in self._sent:
             step(x)
 

@@ -80,12 +80,26 @@ _KINDS = {member.value: member for member in Kind}
 _REASONS = {member.value: member for member in Reason}
 _DECISIONS = {member.value: member for member in Decision}
 
-_ALL = struct.Struct("<Qq16sBBBBHH8I8I8Iqq12I")
+# What follows the money: price, tokens x 8, duration, first byte, code; then further tokens, the
+# tool set, the time until the first byte was sent, and small numbers.
+_REST = "12I4IHHBBBBB31x"
+_ALL = struct.Struct("<Qq16sBBBBHH8I8I8Iqq" + _REST)
 _AT = struct.Struct("<q")  # offset 8
 _REASON = struct.Struct("<BB")  # offset 33
 _STATUS = struct.Struct("<H")  # offset 36
-_TAIL = struct.Struct("<12I")  # offset 152: price, tokens x 8, duration, first byte, code
+_TAIL = struct.Struct("<" + _REST)  # offset 152
 _NO_VALUES = (0,) * 8
+assert _ALL.size == ROW_BYTES
+
+# Tiers by their number in a row: append only.  The last stands for what is not listed.
+TIERS = ("", "auto", "default", "standard", "flex", "priority", "fast", "scale", "batch", "other")
+_TIER_INDEX = {tier: index for index, tier in enumerate(TIERS)}
+
+# Verdicts about loops by their number in a row: append only.
+LOOPS = ("", "warn", "shadow", "block")
+
+_IS_STREAM, _IS_CLIENT_GONE = 1, 2
+_NO_TOKENS = (0,) * 8
 
 
 class JournalRow(NamedTuple):
@@ -108,6 +122,19 @@ class JournalRow(NamedTuple):
     duration_ms: int
     first_byte_ms: int
     code: str | None
+    # Parts of the tokens above that have rates of their own, and what is billed beside tokens.
+    cache_write_12h: int = 0
+    audio_output: int = 0
+    web_searches: int = 0
+    further_runs: int = 0  # runs of a model beside the one whose tokens these are
+    tools_id: int = 0  # value id of the names of the tools; 0: not kept
+    tools: int = 0
+    sent_ms: int = 0  # until the first byte was sent upstream; 0: none was
+    retries: int = 0
+    tier: str = ""
+    loop: str = ""
+    is_stream: bool = False
+    is_client_gone: bool = False
 
     @property
     def is_accrued(self) -> bool:
@@ -117,23 +144,35 @@ class JournalRow(NamedTuple):
 
 def _tail_of(x: Exchange, price: int, code: int) -> tuple[int, ...]:
     usage = x.meter.usage if x.meter is not None else None
-    duration_ms = (monotonic_ns() - x.started_ns) // 1_000_000
-    first_byte_ms = (x.first_byte_ns - x.started_ns) // 1_000_000 if x.first_byte_ns else 0
-    if usage is None:
-        return (price, 0, 0, 0, 0, 0, 0, 0, 0, duration_ms, first_byte_ms, code)
+    started_ns = x.started_ns
+    duration_ms = (monotonic_ns() - started_ns) // 1_000_000
+    first_byte_ms = (x.first_byte_ns - started_ns) // 1_000_000 if x.first_byte_ns else 0
+    tier = x.request.tier
+    write_12h = audio_out = searches = further = 0
+    tokens: tuple[int, ...] = _NO_TOKENS
+    if usage is not None:
+        tier = usage.tier or tier
+        write_12h, audio_out = usage.cache_write_12h, usage.audio_output
+        searches, further = min(usage.web_searches, 65535), min(len(usage.others), 255)
+        tokens = (
+            usage.uncached_input,
+            usage.cache_read,
+            usage.cache_write_5m,
+            usage.cache_write_1h,
+            usage.cache_write_30m + write_12h,
+            usage.output,
+            usage.reasoning,
+            usage.audio_input + audio_out,
+        )
     return (
         price,
-        usage.uncached_input,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.cache_write_30m + usage.cache_write_12h,
-        usage.output,
-        usage.reasoning,
-        usage.audio_input + usage.audio_output,
-        duration_ms,
-        first_byte_ms,
-        code,
+        *tokens,
+        *(duration_ms, first_byte_ms, code),
+        *(write_12h, audio_out, x.tools_id, (x.sent_ns - started_ns) // 1_000_000),
+        *(searches, x.tools, x.retries, further),
+        _TIER_INDEX.get(tier, len(TIERS) - 1) if tier else 0,
+        x.loop,
+        (_IS_STREAM if x.request.stream else 0) | (_IS_CLIENT_GONE if x.is_client_gone else 0),
     )
 
 
@@ -173,6 +212,12 @@ def fill_block(row: memoryview, x: Exchange, at_ns: int, values: tuple[int, ...]
     )
 
 
+def fill_correction(row: memoryview, at_ns: int, reason: Reason) -> None:
+    """Write what Python knows of a charge that no exchange made; the C adds cell and money."""
+    _AT.pack_into(row, 8, at_ns)
+    _REASON.pack_into(row, 33, reason, Decision.ALLOW)
+
+
 def read(rows: bytes) -> Iterator[JournalRow]:
     """The rows of a drained piece of a ring, in order."""
     for at in range(0, len(rows), ROW_BYTES):
@@ -197,4 +242,16 @@ def read(rows: bytes) -> Iterator[JournalRow]:
             duration_ms=fields[44],
             first_byte_ms=fields[45],
             code=code.name if code is not None else None,
+            cache_write_12h=fields[47],
+            audio_output=fields[48],
+            tools_id=fields[49],
+            sent_ms=fields[50],
+            web_searches=fields[51],
+            tools=fields[52],
+            retries=fields[53],
+            further_runs=fields[54],
+            tier=TIERS[fields[55]] if fields[55] < len(TIERS) else "other",
+            loop=LOOPS[fields[56]] if fields[56] < len(LOOPS) else "",
+            is_stream=bool(fields[57] & _IS_STREAM),
+            is_client_gone=bool(fields[57] & _IS_CLIENT_GONE),
         )

@@ -151,6 +151,7 @@ class Forward:
                 self.unreachable()
                 return
             self._has_retried = True
+            self.x.retries = 1
             self._house.count(_RETRIES)
             self._connector.request(self)
         except Refusal as refusal:  # what it is signed with ran out while it waited
@@ -223,6 +224,8 @@ class Forward:
 
     def upstream_late(self) -> None:
         """No first byte, silence, or too long in total."""
+        if not self._has_begun and not self._is_drained:
+            self._connector.failed()
         reason = Reason.CLIENT_GONE if self._is_drained else Reason.UPSTREAM_TIMEOUT
         self._fail(UPSTREAM_TIMEOUT, reason)
 
@@ -243,6 +246,7 @@ class Forward:
         """The answer's head is there."""
         x = self.x
         self._has_begun = True
+        self._connector.answered()
         x.status = reader.status
         x.first_byte_ns = monotonic_ns()
         if not reader.is_encoded:
