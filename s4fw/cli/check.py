@@ -55,7 +55,10 @@ def _summary(config: Config) -> str:
     enforced = sum(budget.mode == "enforce" for budget in config.budgets)
     budgets = f"{enforced} enforced and {len(config.budgets) - enforced} shadow budgets"
     callers = f"{len(config.keys)} keys" if config.keys else "no keys"
-    return f"{budgets}, {callers}, {len(config.upstreams)} upstream(s), digest {config.digest}"
+    instances = config.fleet.instances
+    fleet = f", one of {instances} instances: 1/{instances} of every limit" if instances > 1 else ""
+    upstreams = f"{len(config.upstreams)} upstream(s)"
+    return f"{budgets}, {callers}, {upstreams}, digest {config.digest}{fleet}"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -25,6 +25,16 @@ def changes(old: Config, new: Config) -> list[str]:
 
 
 def _changes(old: Config, new: Config) -> Iterator[str]:
+    before, after = old.fleet.instances, new.fleet.instances
+    if before != after:
+        yield (
+            f"The fleet has {after} instances instead of {before}: each enforces 1/{after} of every"
+            " limit."
+        )
+    yield from _budgets(old, new)
+
+
+def _budgets(old: Config, new: Config) -> Iterator[str]:
     before = {_account(budget): budget for budget in old.budgets}
     after = {_account(budget): budget for budget in new.budgets}
     for account, budget in before.items():

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from s4fw.config.attribution import Attribution, attribution_problems
 from s4fw.config.budgets import BUDGETS_MAX, Budget, budget_problems
+from s4fw.config.fleet import Fleet, fleet_problems
 from s4fw.config.keys import Key, key_problems
 from s4fw.config.limits import Limits, limit_problems
 from s4fw.config.listeners import Admin, Server, is_loopback, listener_problems
@@ -30,6 +31,7 @@ class Parts:
     attribution: Attribution | None
     budgets: dict[int, Budget]
     limits: Limits | None
+    fleet: Fleet | None
     are_keys_given: bool
     budgets_written: int
 
@@ -60,6 +62,7 @@ def readable_parts(tree: dict[str, Any], context: dict[str, Any]) -> Parts:
         attribution=one(Attribution, tree.get("attribution", {})),
         budgets=listed(Budget, budgets),
         limits=one(Limits, tree.get("limits", {})),
+        fleet=one(Fleet, tree.get("fleet", {})),
         are_keys_given="keys" in tree,
         budgets_written=len(budgets) if isinstance(budgets, list) else 0,
     )
@@ -73,9 +76,10 @@ def part_problems(parts: Parts) -> Iterator[tuple[str, str]]:
     yield from key_problems(parts.keys, parts.attribution, has_master)
     if parts.attribution is not None:
         yield from attribution_problems(parts.attribution)
+    limits_of_keys = {at: key.limits for at, key in parts.keys.items()}
     if parts.limits is not None:
-        limits_of_keys = {at: key.limits for at, key in parts.keys.items()}
         yield from limit_problems(parts.limits, limits_of_keys)
+    yield from fleet_problems(parts.fleet, parts.limits, limits_of_keys)
     if parts.budgets_written > BUDGETS_MAX:
         yield "budgets", f"are {parts.budgets_written}; at most {BUDGETS_MAX} are possible"
     yield from budget_problems(parts.budgets)

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from s4fw.config.attribution import Attribution
 from s4fw.config.budgets import BUDGETS_MAX, Budget
+from s4fw.config.fleet import Fleet, budget_of_one, key_of_one, limits_of_one
 from s4fw.config.keys import Key
 from s4fw.config.limits import Limits
 from s4fw.config.listeners import Admin, Server
@@ -20,8 +21,8 @@ from s4fw.config.section import Section, setting
 from s4fw.config.upstreams import Upstream, named_upstreams
 
 __all__ = [
-    "BUDGETS_MAX", "Admin", "Attribution", "Budget", "Config", "Key", "Limits", "Paths", "Pricing",
-    "Server", "Upstream",
+    "BUDGETS_MAX", "Admin", "Attribution", "Budget", "Config", "Fleet", "Key", "Limits", "Paths",
+    "Pricing", "Server", "Upstream",
 ]  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class Config(Section):
     budgets: tuple[Budget, ...] = setting(f"The budgets, at most {BUDGETS_MAX}.", [])
     limits: Limits = setting("How often callers may come, and how much at once.", {})
     pricing: Pricing = setting("What tokens cost.", {})
+    fleet: Fleet = setting("How many firewalls share the limits.", {})
     paths: Paths = setting("Where state is kept.", {})
 
     source_path: str | None = Field(None, alias="(source)", exclude=True)
@@ -50,6 +52,20 @@ class Config(Section):
         """A short hash of the effective configuration without its secrets."""
         text = json.dumps(effective(self, is_for_people=False), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @cached_property
+    def share(self) -> Config:
+        """The configuration with this instance's part of every limit: what is enforced."""
+        instances = self.fleet.instances
+        if instances == 1:
+            return self
+        return self.model_copy(
+            update={
+                "budgets": tuple(budget_of_one(budget, instances) for budget in self.budgets),
+                "limits": limits_of_one(self.limits, instances),
+                "keys": tuple(key_of_one(key, instances) for key in self.keys),
+            }
+        )
 
     @property
     def prices_of_upstreams(self) -> dict[str, dict[str, PriceOverride]]:

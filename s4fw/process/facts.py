@@ -48,7 +48,7 @@ class StewardFacts:
         self._config = config
         self._generation = generation
         self._prices_version = prices_version
-        self._reader = BudgetReader(self._table, config.budgets, self._clock)
+        self._reader = BudgetReader(self._table, config.share.budgets, self._clock)
         rules = rules_of(self._table, config.budgets)
         self._value_ids = {rule.id: rule.value_id for rule in rules}
         self._ids = {rule.value_id: rule.id for rule in rules}

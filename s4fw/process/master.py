@@ -180,7 +180,7 @@ class Master:
     def _apply_limits(self) -> None:
         """Give existing cells the limits of the configuration: the file is what is promised."""
         clock = Clock(self._table.clock()[0])
-        Upkeep(self._table, self._config.budgets, clock).apply_limits()
+        Upkeep(self._table, self._config.share.budgets, clock).apply_limits()
 
     # -- drain --------------------------------------------------------------------------------
 

@@ -52,8 +52,9 @@ def built(
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
     values_max = dict(config.attribution.max_values)
-    callers = Callers(table, config.limits, config.keys)
-    budgets = Budgets(table, config.budgets, clock, rates.version, values_max, resolver, callers)
+    share = config.share
+    callers = Callers(table, share.limits, share.keys)
+    budgets = Budgets(table, share.budgets, clock, rates.version, values_max, resolver, callers)
     pipeline = build(
         config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, fetch
     )

@@ -83,7 +83,7 @@ class Steward:
         return FINE
 
     def _adopt(self, config: Config, generation: int, prices_version: str) -> None:
-        self._upkeep = Upkeep(self._table, config.budgets, self._clock)
+        self._upkeep = Upkeep(self._table, config.share.budgets, self._clock)
         self.facts.adopt(config, generation, prices_version)
         self._keeper.adopt(config)
 
