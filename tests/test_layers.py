@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1] / "s4fw"
 LAYERS = (
     ("units", "errors"),
     ("core",),
-    ("dialects", "pricing", "tokens", "ledger", "config"),
+    ("dialects", "pricing", "tokens", "ledger", "loops", "config"),
     ("stages",),
     ("proxy",),
     ("observe",),

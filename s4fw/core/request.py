@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from s4fw.core.transcript import Transcript
+
 # Measures one parsed JSON value: the texts to be counted as tokens, and tokens to add for what is
 # no text (framing, images).
 Measure = Callable[[Any], tuple[list[str], int]]
@@ -83,6 +85,7 @@ class Request:
         "stream",
         "tier",
         "tokens_extra",
+        "transcript",
     )
 
     def __init__(
@@ -109,6 +112,7 @@ class Request:
         self.cache = CACHE_NONE
         self.labels: Mapping[str, str] = NO_LABELS  # fields that say who pays, by their name
         self.runs: Sequence[Run] = ()
+        self.transcript: Transcript | None = None  # where a shape has one
         self.tokens_extra = 0  # input tokens beside those of the runs (framing)
         self.input_turns = 1  # how often the input may be billed: tools that the provider runs
         self.searches_max = 0  # calls of a web search, billed each

@@ -15,8 +15,10 @@ from typing import Any
 import orjson
 
 from s4fw.core.request import CACHE_1H, Measure, Request, Run
+from s4fw.core.transcript import Transcript
 from s4fw.dialects import fields, strictjson
 from s4fw.dialects.anthropic import marks, measure, tools
+from s4fw.dialects.anthropic.transcript import of_message
 from s4fw.dialects.strictjson import ARRAY, NULL, STRING, Document
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
@@ -145,6 +147,10 @@ def _read_metadata(request: Request, document: Document, name: str) -> None:
 def _read_messages(request: Request, document: Document, name: str) -> None:
     fields.require_list(document, name)
     _add_run(request, document, name, b"aM", measure.of_message)
+    run = request.runs[-1]
+    request.transcript = Transcript(
+        b"a", request.body, run.spans, run.digests, of_message, document.long_strings
+    )
 
 
 def _read_system(request: Request, document: Document, name: str) -> None:

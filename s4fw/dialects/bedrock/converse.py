@@ -10,9 +10,11 @@ from collections.abc import Callable
 from typing import Any
 
 from s4fw.core.request import Measure, Request, Run
+from s4fw.core.transcript import Transcript
 from s4fw.dialects import fields, strictjson
 from s4fw.dialects.bedrock import caching, content, families, native, tiers
 from s4fw.dialects.bedrock.native import Settings
+from s4fw.dialects.bedrock.transcript import of_message
 from s4fw.dialects.fields import TOKENS_MAX, Guard, fold, plain_integer
 from s4fw.dialects.strictjson import NULL, OBJECT, Document
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
@@ -69,6 +71,10 @@ def read(request: Request) -> None:
 def _read_messages(request: Request, document: Document, name: str, settings: Settings) -> None:
     image_tokens = families.image_tokens(request.model)
     _add_run(request, document, name, b"bm%d" % image_tokens, content.message_measure(image_tokens))
+    run = request.runs[-1]
+    request.transcript = Transcript(
+        b"b", request.body, run.spans, run.digests, of_message, document.long_strings
+    )
 
 
 def _read_system(request: Request, document: Document, name: str, settings: Settings) -> None:

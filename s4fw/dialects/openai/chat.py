@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 
 from s4fw.core.request import CACHE_30M, Request
+from s4fw.core.transcript import Transcript
 from s4fw.dialects import fields
 from s4fw.dialects.fields import Guard
 from s4fw.dialects.openai import content, measure, members
 from s4fw.dialects.openai.members import Reader
 from s4fw.dialects.openai.names import FOREIGN
+from s4fw.dialects.openai.transcript import of_message
 from s4fw.dialects.strictjson import ARRAY, NULL, Document
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
@@ -103,6 +105,9 @@ def _read_messages(request: Request, document: Document, name: str) -> None:
     request.is_context_bound = content.has_unseen(content.MESSAGES, request.body, start, end)
     run = members.run_of_list(document, name, content.MESSAGES, measure.of_text)
     members.add_run(request, run)  # `bind` says how it is measured
+    request.transcript = Transcript(
+        b"c", request.body, run.spans, run.digests, of_message, document.long_strings
+    )
 
 
 def _read_definitions(request: Request, document: Document, name: str) -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from s4fw.core.request import CACHE_30M, Request
+from s4fw.core.transcript import Transcript
 from s4fw.dialects import fields, strictjson
 from s4fw.dialects.fields import Guard
 from s4fw.dialects.openai import chains, content, measure, members, tools
 from s4fw.dialects.openai.chat import refuse_audio, refuse_other_modalities
 from s4fw.dialects.openai.members import Reader
 from s4fw.dialects.openai.names import FOREIGN, TIERS
+from s4fw.dialects.openai.transcript import of_item
 from s4fw.dialects.strictjson import ARRAY, NULL, OBJECT, STRING, Document
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
@@ -77,6 +79,9 @@ def _read_input(request: Request, document: Document, name: str) -> None:
     elif kind == ARRAY:
         request.is_context_bound |= content.has_unseen(content.ITEMS, request.body, start, end)
         run = members.run_of_list(document, name, content.ITEMS, measure.of_text)
+        request.transcript = Transcript(
+            b"r", request.body, run.spans, run.digests, of_item, document.long_strings, True
+        )
     elif kind == NULL:
         return
     else:
@@ -95,6 +100,8 @@ def _read_previous(request: Request, document: Document) -> None:
         return
     if not isinstance(previous, str):
         raise Refusal(INVALID_REQUEST, "`previous_response_id` must be the id of a response")
+    if request.transcript is not None:
+        request.transcript.chain = previous
     tokens = chains.CHAINS.tokens(previous, request.model)
     if tokens is None:
         request.is_context_bound = True

@@ -1,0 +1,197 @@
+"""The last turns of a transcript, of which only what is new is decoded and hashed.
+
+A request repeats all items of the one before and adds some.  What was made of a prefix is
+remembered under its digest, so the next request continues there.  Where nothing is remembered
+(another worker took the last request, or the history was edited) the items of the last turns are
+read again, once.  Either way the same turns come out: they are a function of the body alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from s4fw.core.transcript import Item, Transcript
+from s4fw.loops.thresholds import WINDOW
+from s4fw.loops.turn import Turn, fingerprint, hashed
+
+LOOK_BACK: Final = 16  # items in which a remembered prefix is looked for: some 8 turns
+
+# Which lists of tools that may repeat hold all of these tools, as bits.
+Lists = Callable[[Sequence[str]], int]
+
+
+class Tail:
+    """What is known of a transcript up to one of its items."""
+
+    __slots__ = ("ends_assistant", "last", "last_but_one", "start", "total", "turns")
+
+    def __init__(
+        self,
+        turns: tuple[Turn, ...],
+        total: int,
+        start: int,
+        last: int,
+        last_but_one: int,
+        ends_assistant: bool,
+    ) -> None:
+        self.turns = turns  # the last WINDOW
+        self.total = total  # turns in all
+        self.start = start  # the item with which the last turn begins
+        self.last = last  # identity of the last item
+        self.last_but_one = last_but_one
+        self.ends_assistant = ends_assistant
+
+    def __repr__(self) -> str:
+        return f"<Tail of {self.total} turns>"
+
+
+_START: Final = Tail((), 0, 0, 0, 0, False)
+
+
+class Tails:
+    """Remembers tails by the digest of their prefix; for one process, one thread, one
+    configuration.  About 1 kB each."""
+
+    def __init__(self, lists: Lists, remember: int = 8_192) -> None:
+        self._lists = lists
+        self._half = max(remember // 2, 1)
+        self._young: dict[bytes, Tail] = {}
+        self._old: dict[bytes, Tail] = {}
+        self.items_read = 0
+
+    def of(self, t: Transcript) -> Tail:
+        """The tail of a whole transcript."""
+        digests = t.digests
+        count = len(digests)
+        if count == 0:
+            return _START
+        for at in range(count, max(count - LOOK_BACK, 0), -1):
+            tail = self._get(digests[at - 1] + t.kind)
+            if tail is not None:
+                return tail if at == count else self._continued(t, tail, at)
+        begin, skipped = self._begin(t)
+        return self._read(t, _START if not skipped else _skipping(skipped), begin)
+
+    def _get(self, key: bytes) -> Tail | None:
+        tail = self._young.get(key)
+        if tail is None:
+            tail = self._old.get(key)
+            if tail is not None:
+                self._put(key, tail)
+        return tail
+
+    def _put(self, key: bytes, tail: Tail) -> None:
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[key] = tail
+
+    def _continued(self, t: Transcript, tail: Tail, at: int) -> Tail:
+        """Read on from item `at`; what belongs to the last turn makes that turn anew."""
+        first = self._item(t, at)
+        is_same_turn = not first.is_assistant or (t.is_joined and tail.ends_assistant)
+        if not (is_same_turn and tail.total):
+            return self._read(t, tail, at, first)
+        known = Tail(
+            tail.turns[:-1], tail.total - 1, tail.start, tail.last, tail.last_but_one, False
+        )
+        return self._read(t, known, tail.start)
+
+    def _begin(self, t: Transcript) -> tuple[int, int]:
+        """The item from which on the last WINDOW turns are read, and how many turns are before."""
+        spans = t.spans
+        turns = 0
+        at = len(spans)
+        was_assistant = False
+        while at > 0:
+            is_assistant = t.is_of_assistant(at - 1)
+            if t.is_joined and was_assistant and not is_assistant:
+                turns += 1
+                if turns == WINDOW:
+                    return at, self._turns_before(t, at)
+            at -= 1
+            if not t.is_joined and is_assistant:
+                turns += 1
+                if turns == WINDOW:
+                    return at, self._turns_before(t, at)
+            was_assistant = is_assistant
+        return 0, 0
+
+    @staticmethod
+    def _turns_before(t: Transcript, end: int) -> int:
+        turns = 0
+        was_assistant = False
+        for at in range(end):
+            is_assistant = t.is_of_assistant(at)
+            if is_assistant and not (t.is_joined and was_assistant):
+                turns += 1
+            was_assistant = is_assistant
+        return turns
+
+    def _item(self, t: Transcript, at: int) -> Item:
+        self.items_read += 1
+        return t.item(at)
+
+    def _read(self, t: Transcript, tail: Tail, at: int, first: Item | None = None) -> Tail:
+        """Read the items from `at` on and add their turns; remembers the tail after each turn."""
+        count = len(t.spans)
+        identities = [tail.last_but_one, tail.last]
+        said: list[Item] = []
+        back: list[str] = []
+        start = at
+        for index in range(at, count):
+            item = first if first is not None and index == at else self._item(t, index)
+            if item.is_assistant and said and (back or not t.is_joined):
+                tail = self._closed(t, tail, said, back, start, index, identities)
+                said, back = [], []
+            if item.is_assistant:
+                if not said:
+                    start = index
+                said.append(item)
+            elif said:
+                back.append(item.text)
+            identities = [identities[1], _identity(item)]
+        return self._closed(t, tail, said, back, start, count, identities)
+
+    def _closed(
+        self,
+        t: Transcript,
+        tail: Tail,
+        said: list[Item],
+        back: list[str],
+        start: int,
+        end: int,
+        identities: list[int],
+    ) -> Tail:
+        """The tail with one more turn, of the items from `start` to before `end`."""
+        turns, total = tail.turns, tail.total
+        if said:
+            turns = (*turns[1 - WINDOW :], self._turn(said, back))
+            total += 1
+        made = Tail(turns, total, start, identities[1], identities[0], bool(said) and not back)
+        self._put(t.digests[end - 1] + t.kind, made)
+        return made
+
+    def _turn(self, said: list[Item], back: list[str]) -> Turn:
+        first = said[0]
+        text = first.text
+        calls = list(first.calls)
+        for item in said[1:]:
+            if item.text:
+                text = f"{text}\x1f{item.text}" if text else item.text
+            calls += item.calls
+        lists = self._lists([name for name, _ in calls]) if calls else 0
+        return fingerprint(text, calls, "\x1f".join(back), bool(calls), lists)
+
+
+def _skipping(turns: int) -> Tail:
+    """The start of a reading that leaves out so many turns."""
+    return Tail((), turns, 0, 0, 0, False)
+
+
+def _identity(item: Item) -> int:
+    """Tells an item from all others, its ids included."""
+    whole = f"{item.ids}\x1f{item.text}"
+    for name, arguments in item.calls:
+        whole += f"\x1f{name}\x1f{arguments}"
+    return hashed(whole.encode("utf-8", "replace"))
