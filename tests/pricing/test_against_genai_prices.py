@@ -36,8 +36,8 @@ DIFFERENT = {
     ("gpt-4o-search-preview-2025-03-11", "cache_read"): (1_250_000, 2_500_000),
 }
 
-# Above 200,000 tokens theirs still has the rates of a long context, which these models took in a beta
-# that is over: they take no more than 200,000.
+# Above 200,000 tokens theirs still has the rates of a long context, which these models took in a
+# beta that is over: they take no more than 200,000.
 DIFFERENT_LONG = {
     (model, kind): (ours, theirs)
     for model in ("claude-sonnet-4-5", "claude-sonnet-4-5-20250929")

@@ -130,3 +130,48 @@ def test_data_with_a_rate_too_fine_names_the_model(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="price data of fine: more than 6 decimal places"):
         RateCard.load({}, data)
+
+
+def test_regional_host_costs_its_uplift_where_the_model_has_one() -> None:
+    """Newer models cost a tenth more where data stays in a region; others and our own do not."""
+    own = {"mine": Own(1_000_000, 2_000_000)}
+    card = RateCard.load(own, residencies={"openai-eu": "eu"})
+    for model, price in (("gpt-5.5", 1100), ("gpt-4o", 1000), ("mine", 1000)):
+        row = card.row(model, "openai", "openai-eu")
+        assert row is not None
+        assert price == row.multiplier(None, None), model
+    elsewhere = card.row("gpt-5.5", "openai", "openai")
+    assert elsewhere is not None
+    assert 1000 == elsewhere.multiplier(None, None)
+    usage = Usage(uncached_input=1000, output=100)
+    regional = card.row("gpt-5.5", "openai", "openai-eu")
+    assert regional is not None
+    plain = cost_nusd(elsewhere, usage, None)
+    assert plain * 11 == cost_nusd(regional, usage, None) * 10
+    assert quote_nusd(elsewhere, 1000, 100, "default", multiplier=1100) == quote_nusd(
+        regional, 1000, 100, "default", multiplier=regional.multiplier(None, None)
+    )
+
+
+def test_answer_of_a_regional_host_is_billed_at_its_rates() -> None:
+    """An answer names the snapshot behind an alias: that one has the uplift as well."""
+    card = RateCard.load({}, residencies={"openai-eu": "eu"})
+    quoted = card.row("gpt-5.5", "openai", "openai-eu")
+    assert quoted is not None
+    row = card.row_of_answer("gpt-5.5-2026-04-23", quoted, "openai", "openai-eu")
+    assert ("gpt-5.5-2026-04-23", 1100) == (row.model, row.multiplier(None, None))
+
+
+def test_usual_place_holds_where_nothing_else_is_said() -> None:
+    """A workspace that runs in the US pays for it with every request, named or not."""
+    plain, us = RateCard.load({}), RateCard.load({}, inference_geo="us")
+    for card, expected in ((plain, 1000), (us, 1100)):
+        row = card.row("claude-opus-4-7", "anthropic")
+        assert row is not None
+        assert (expected, 1100, 1000) == tuple(
+            row.multiplier(None, geo) for geo in (None, "us", "global")
+        )
+    row = us.row("gpt-5.5", "openai")
+    assert row is not None
+    assert 1000 == row.multiplier(None, None)
+    assert plain.version != us.version != RateCard.load({}, residencies={"a": "us"}).version
