@@ -51,6 +51,17 @@ class Limits(Section):
     in_flight: Annotated[int, Whole(1, 1_000_000)] = setting(
         "Requests one worker works on at once; more are refused with 503.", 4096
     )
+    loop_lag_s: Annotated[float, Duration("50ms", "1m")] = setting(
+        "How late a worker's event loop may be; while it is later, requests are refused with 503.",
+        "1s",
+        key="loop_lag",
+    )
+    memory_bytes: Annotated[int, Size("64MiB", "1024GiB")] | None = setting(
+        "Resident memory of one worker, what it shares with the others included; above it requests"
+        " are refused with 503. Where left out, there is no bound.",
+        None,
+        key="memory",
+    )
 
 
 class Timeouts(Section):

@@ -15,7 +15,7 @@ from pydantic import Field, SecretStr
 
 from s4fw.config.credentials import Credentials
 from s4fw.config.document import Scalar
-from s4fw.config.forms import Choice, Form, Text
+from s4fw.config.forms import Choice, Duration, Form, Text, Whole
 from s4fw.config.listeners import is_loopback
 from s4fw.config.pricing import Model, PriceOverride
 from s4fw.config.secret import Secret
@@ -75,6 +75,22 @@ Arn = Annotated[
 ]
 
 
+class Breaker(Section):
+    """When an upstream is taken to be down.
+
+    Each worker judges by what it sees itself. Requests are then refused at once with 502
+    `upstream_unreachable`, and nothing is reserved for them."""
+
+    failures: Annotated[int, Whole(0, 1000)] = setting(
+        "So many failures in a row open the breaker: no connection, or no first byte in time."
+        " 0 never opens it.",
+        5,
+    )
+    open_s: Annotated[float, Duration("50ms", "10m")] = setting(
+        "How long it then refuses before it lets one request try.", "5s", key="open"
+    )
+
+
 class Upstream(Section):
     """One provider, by its name.  Where several speak a dialect, a request goes to the one whose
     prefix its path has, else to the first that lists its model, else to the one named like the
@@ -114,6 +130,7 @@ class Upstream(Section):
         " anthropic, else bearer.",
         None,
     )
+    breaker: Breaker = setting("When it is taken to be down.", {})
     prices: dict[Model, PriceOverride] = setting(
         "Rates for models there, before pricing.overrides.", {}
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from s4fw import dialects
 from s4fw.config.schema import Config
+from s4fw.core.breaker import Breakers
 from s4fw.core.exchange import Offload
 from s4fw.core.pipeline import Pipeline
 from s4fw.ledger.budgets import Budgets
@@ -48,6 +49,7 @@ def built(
     hash_key: bytes,
     factors: Factors,
     fetch: Fetch,
+    breakers: Breakers,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
@@ -56,6 +58,7 @@ def built(
     callers = Callers(table, share.limits, share.keys)
     budgets = Budgets(table, share.budgets, clock, rates.version, values_max, resolver, callers)
     pipeline = build(
-        config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, fetch
-    )
+        config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, fetch,
+        breakers,
+    )  # fmt: skip
     return Runtime(config, generation, rates, budgets, pipeline)

@@ -19,6 +19,8 @@ from typing import Any
 import uvloop
 
 from s4fw.config.schema import Config
+from s4fw.core.breaker import Breakers
+from s4fw.core.breaker import Limits as BreakerLimits
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
@@ -66,6 +68,8 @@ class Worker:
         self._exit_code = FINE
         self._factors = factors_of(self._table, self._clock)
         self._wallet = Wallet()
+        self._breakers = Breakers()
+        self._breakers.adopt(_breakers(seat.config))
         self._recipient = Recipient(
             seat.estate.credentials.of_workers[seat.index], self._wallet, loop
         )
@@ -76,6 +80,7 @@ class Worker:
             _origins(seat.config, self._wallet),
             self._table.counters(),
             lambda: self._seat.is_booted,
+            self._breakers,
         )
         tls = seat.config.server.tls
         self._tls = ListenerTls(tls) if tls is not None else None
@@ -110,7 +115,7 @@ class Worker:
         estate = self._estate
         return built(
             config, generation, self._table, self._clock, rates, estate.tokens, self._offload,
-            self._resolver, estate.hash_key, self._factors, self._fetch,
+            self._resolver, estate.hash_key, self._factors, self._fetch, self._breakers,
         )  # fmt: skip
 
     def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:
@@ -150,6 +155,7 @@ class Worker:
             return
         # Nothing below may fail.
         self._proxy.settings = _settings(config)
+        self._breakers.adopt(_breakers(config))
         self._proxy.swap_origins(origins)
         self._proxy.pipeline = runtime.pipeline
         self._runtime = runtime
@@ -193,6 +199,10 @@ class Worker:
 
 def _settings(config: Config) -> Settings:
     return Settings.of(config.server, config.upstreams.values())
+
+
+def _breakers(config: Config) -> dict[str, BreakerLimits]:
+    return {name: upstream.breaker for name, upstream in config.upstreams.items()}
 
 
 def _prices(config: Config) -> object:

@@ -7,11 +7,13 @@ waits longer than the connect timeout.  Only opening a connection takes a task.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import ssl
 from time import monotonic_ns
 from typing import Protocol, cast
 
+from s4fw.core.breaker import Breaker
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.proxy.deadlines import Wheel
 from s4fw.proxy.origin import Origin, tls_context
@@ -25,6 +27,8 @@ _CONNECTS = COUNTER_INDEX["upstream_connects"]
 
 _SILENT_NS = NS_PER_S  # between two lines about failed connections to one upstream
 _CAUSE_CHARS_MAX = 200
+# What this machine has run out of says nothing about the upstream.
+_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
 
 
 class Waiter(Protocol):
@@ -41,9 +45,15 @@ class Connector:
     """All connections to one origin."""
 
     def __init__(
-        self, origin: Origin, settings: Settings, wheel: Wheel, counters: memoryview
+        self,
+        origin: Origin,
+        settings: Settings,
+        wheel: Wheel,
+        counters: memoryview,
+        breaker: Breaker | None = None,
     ) -> None:
         self.origin = origin
+        self.breaker = breaker
         self.settings = settings  # of the latest configuration
         self._wheel = wheel
         self._counters = counters
@@ -60,9 +70,25 @@ class Connector:
     def __repr__(self) -> str:
         return f"<Connector {self.origin} {self._pool!r}>"
 
-    def adopt(self, settings: Settings) -> None:
+    @property
+    def open(self) -> int:
+        """How many connections there are, those being opened included."""
+        return self._pool.open
+
+    def failed(self) -> None:
+        """The upstream could not be reached, or did not begin to answer in time."""
+        if self.breaker is not None and self.breaker.failed():
+            log.warning("%s does not answer; requests are refused until it does", self.origin)
+
+    def answered(self) -> None:
+        """The upstream has begun to answer."""
+        if self.breaker is not None and self.breaker.succeeded():
+            log.warning("%s answers again", self.origin)
+
+    def adopt(self, settings: Settings, breaker: Breaker | None = None) -> None:
         """Go on with the limits of a new configuration."""
         self.settings = settings
+        self.breaker = breaker
         self._pool.connections_max = settings.upstream_connections_max
         self._open()
 
@@ -160,6 +186,8 @@ class Connector:
             upstream = await self._connected()
         except (OSError, ValueError) as fault:  # ValueError: a host name that cannot be encoded
             self._tell(fault)
+            if not (isinstance(fault, OSError) and fault.errno in _OURS):
+                self.failed()
         finally:
             if upstream is None:
                 self._open_failed()

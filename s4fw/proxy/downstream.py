@@ -126,6 +126,8 @@ class Downstream(Wire):
         """Returns whether we may still write: a caller may close its own side and read on, though
         not over TLS."""
         self._has_eof = True
+        # To be told no, the loop closes at once: what waits for the end of this turn goes first.
+        self.flush()
         if self._is_tls:
             return False
         if self._phase == BUSY or self._ahead:
@@ -250,10 +252,19 @@ class Downstream(Wire):
         if isinstance(route, Block):
             self._refuse(head, route)
             return b""
-        block = gate.pressing(head, self._settings, proxy.in_flight, proxy.is_draining)
+        block = gate.pressing(
+            head, self._settings, proxy.in_flight, proxy.is_draining, proxy.shed.why()
+        )
         if block is not None:
-            self._refuse(head, block)
-            return b""
+            if self._reader.body is None or block.code is not FIREWALL_OVERLOADED:
+                self._refuse(head, block)
+                return b""
+            # Nothing of it is left to come, and a new connection would cost more than the answer.
+            proxy.refused(block)
+            self._reader.next()
+            self.write(refusals.early_refusal(head, block, self.connection_line))
+            self.answered(must_close=False)
+            return rest
         request = Request(head.method, head.path, head.query, head.headers)
         request.prefix, request.labels_of_path = begun.prefix, begun.labels
         x = self._x = Exchange(route, request)

@@ -48,10 +48,14 @@ def _judged(head: Head, settings: Settings) -> Route | Block:
     return route
 
 
-def pressing(head: Head, settings: Settings, in_flight: int, is_draining: bool) -> Block | None:
+def pressing(
+    head: Head, settings: Settings, in_flight: int, is_draining: bool, shed: Block | None
+) -> Block | None:
     """Why this very request is refused now, though its route is governed."""
     if is_draining:
         return Block(FIREWALL_DRAINING, "the firewall is shutting down; try again")
+    if shed is not None:
+        return shed
     if in_flight >= settings.in_flight_max:
         return Block(FIREWALL_OVERLOADED, "too many requests at once; try again")
     if head.content_length > settings.body_bytes_max:

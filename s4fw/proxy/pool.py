@@ -40,6 +40,11 @@ class Pool(Generic[C, W]):
         )
 
     @property
+    def open(self) -> int:
+        """How many connections there are, those being opened included."""
+        return len(self._idle) + self._busy + self._opening
+
+    @property
     def idle(self) -> tuple[C, ...]:
         """The idle connections, the one used longest ago first."""
         return tuple(self._idle)

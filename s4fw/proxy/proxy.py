@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import cast
 
+from s4fw.core.breaker import Breakers
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
@@ -22,6 +23,7 @@ from s4fw.proxy.origin import Origin
 from s4fw.proxy.outbox import Outbox
 from s4fw.proxy.question import Question, request_of
 from s4fw.proxy.settings import Settings
+from s4fw.proxy.shed import Shed
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +48,11 @@ class Proxy:
         origins: Mapping[str, Origin],
         counters: memoryview,
         is_ready: Callable[[], bool],
+        breakers: Breakers | None = None,
     ) -> None:
         self.settings = settings
+        self.breakers = breakers or Breakers()
+        self.shed = Shed(settings.loop_lag_ns, settings.memory_bytes_max, self._count_connections)
         self.pipeline = pipeline
         self.wheel = Wheel(settings.deadline_tick_ns)
         self.outbox = Outbox()
@@ -80,14 +85,17 @@ class Proxy:
         old = self._connectors
         self._connectors = {}
         for name, origin in origins.items():
-            kept = old.get(name)
+            kept, breaker = old.get(name), self.breakers.of(name)
             if kept is not None and kept.origin == origin:
-                kept.adopt(self.settings)
+                kept.adopt(self.settings, breaker)
                 self._connectors[name] = old.pop(name)
             else:
-                self._connectors[name] = Connector(origin, self.settings, self.wheel, self.counters)
+                self._connectors[name] = Connector(
+                    origin, self.settings, self.wheel, self.counters, breaker
+                )
         for connector in old.values():
             connector.close()
+        self.shed.adopt(self.settings.loop_lag_ns, self.settings.memory_bytes_max)
 
     def connector(self, upstream: str) -> Connector | None:
         """The way to an upstream by its name, None where it is not configured."""
@@ -138,13 +146,22 @@ class Proxy:
         """Note a new connection; False when there are too many."""
         self._connections.add(connection)
         self.count(_CONNECTIONS)
-        self.counters[_OPEN_CONNECTIONS] = len(self._connections)
-        return len(self._connections) <= self.settings.connections_max
+        count = self.counters[_OPEN_CONNECTIONS] = len(self._connections)
+        self.shed.watch()
+        if count > self.settings.connections_max:
+            return False
+        return self.shed.has_room_for_caller()
+
+    def _count_connections(self) -> tuple[int, int]:
+        upstreams = sum(connector.open for connector in self._connectors.values())
+        return len(self._connections), upstreams
 
     def closed(self, connection: Downstream) -> None:
         """Note the end of a connection."""
         self._connections.discard(connection)
-        self.counters[_OPEN_CONNECTIONS] = len(self._connections)
+        count = self.counters[_OPEN_CONNECTIONS] = len(self._connections)
+        if not count:
+            self.shed.rest()
 
     def began(self) -> None:
         """Note a new exchange; `finish` ends it."""

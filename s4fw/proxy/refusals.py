@@ -48,14 +48,14 @@ def refusal(x: Exchange, block: Block, connection: bytes) -> bytes:
     return compose(status, told, body, extra=headers.governed(x, held), connection=connection)
 
 
-def early_refusal(head: Head | None, block: Block) -> bytes:
-    """A refusal before there is an exchange; the connection closes after it.  Without a head it is
-    in the shape that most clients read."""
+def early_refusal(head: Head | None, block: Block, connection: bytes = CLOSE) -> bytes:
+    """A refusal before there is an exchange; the connection closes after it, unless the request's
+    body was read.  Without a head it is in the shape that most clients read."""
     request_id = "fw_" + os.urandom(16).hex()
     path, given = (b"/", NO_HEADERS) if head is None else (head.begun.below, head.headers)
     status, fields, body = dialects.refusal_for(path, block, request_id, given)
     is_head = head is not None and head.method == b"HEAD"
-    return compose(status, fields, body, connection=CLOSE, is_head=is_head)
+    return compose(status, fields, body, connection=connection, is_head=is_head)
 
 
 def own(x: Exchange, answer: Answer, connection: bytes) -> bytes:

@@ -32,6 +32,8 @@ class Settings:
     first_byte_ns: int = 600 * NS_PER_S
     stream_idle_ns: int = 120 * NS_PER_S
     total_ns: int = 1_800 * NS_PER_S
+    loop_lag_ns: int = NS_PER_S
+    memory_bytes_max: int = 0  # of one worker; 0: no bound
 
     # A load balancer in front must close first, or it meets our close with a request on the way:
     # longer than the idle timeout of an NLB (350 s, docs.aws.amazon.com/elasticloadbalancing).
@@ -63,6 +65,8 @@ class Settings:
             connections_max=limits.connections,
             in_flight_max=limits.in_flight,
             upstream_connections_max=limits.in_flight,
+            loop_lag_ns=_ns(limits.loop_lag_s),
+            memory_bytes_max=limits.memory_bytes or 0,
             headers_ns=_ns(timeouts.headers_s),
             body_ns=_ns(timeouts.body_s),
             connect_ns=_ns(timeouts.connect_s),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from s4fw.config import Config
+from s4fw.core.breaker import Breakers
 from s4fw.core.exchange import Offload
 from s4fw.core.pipeline import Pipeline
 from s4fw.dialects import BEDROCK
@@ -17,9 +18,11 @@ from s4fw.stages.budget import Budget
 from s4fw.stages.caller import Identify
 from s4fw.stages.digest import Digest
 from s4fw.stages.exceed import Exceed
-from s4fw.stages.inputs import Inputs
+from s4fw.stages.greyzone import GreyZone
+from s4fw.stages.inputs import CALIBRATED, Inputs
 from s4fw.stages.quote import Quote
 from s4fw.stages.rate import Rate
+from s4fw.stages.reach import Reach
 from s4fw.stages.read import Read
 from s4fw.stages.reconcile import Reconcile
 from s4fw.stages.route import Route
@@ -37,6 +40,7 @@ def build(
     hash_key: bytes,
     factors: Factors | None = None,
     fetch: Fetch | None = None,
+    breakers: Breakers | None = None,
 ) -> Pipeline:
     """The pipeline of one configuration.  A worker calls it at its start and at each reload.
 
@@ -51,19 +55,23 @@ def build(
     ask = Asking(fetch, counters).ask if fetch is not None else None
     quote = Quote(rates, Inputs(tokens, offload, counters, counting, factors, ask))
     digest = Digest(signed, offload)
-    exceed = Exceed(config.budgets, budgets, (route, attribute, quote, digest), counters)
+    budget = Budget(
+        budgets, Exceed(config.budgets, budgets, (route, attribute, quote, digest), counters)
+    )
     return Pipeline(
         [
             # Who calls: unknown keys end at the head, wrong signatures before the body is parsed.
             Identify(config.keys, master.get_secret_value() if master else None, offload),
             Read(offload),  # one strict reading of the body; most bad input ends here
             route,  # which upstream it goes to
+            Reach(breakers or Breakers()),  # whether that one is there at all
             attribute,  # who pays
             Rate(budgets.callers),  # whether it comes too fast
             quote,  # what it could cost at worst: arithmetic
             digest,  # what takes time of a signature for the upstream
             # Takes the money, last: a refusal almost never has to give back.
-            Budget(budgets, exceed),
+            budget,
+            GreyZone(budget, budgets, ask if counting == CALIBRATED else None),
             Reconcile(budgets, rates, counters, factors),  # first at finish: what it did cost
         ]
     )

@@ -1,0 +1,118 @@
+"""Shedding: when there is more than one worker can do, what comes is refused at its head.
+
+Theory of operation.  A tick, twenty times a second while there are connections, measures how late
+it is itself: that is how long a turn of the event loop takes, and so how long everything waits that
+has arrived.  Beyond the bound, what is read until the next tick is refused with 503 and a time to
+come again, before a body is received or money held; so is what is read while a tick is overdue,
+because the loop may come to sockets before it comes to timers.  One long turn costs the requests of
+one tick; a queue that stands is cut down until turns are short again.
+
+Memory is the resident set of this process, asked once a second.  Descriptors are counted, not
+asked: the callers' connections, the upstreams', and what was open before the first of them.  Of
+what there is, a part is kept for upstreams and files, because a worker that accepts callers with
+its last descriptor can serve none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import Callable
+from time import monotonic_ns
+
+from s4fw.core.verdict import Block
+from s4fw.errors import FIREWALL_OVERLOADED
+
+TICK_NS = 50_000_000
+_TICKS_OF_MEMORY = 20
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_KEPT_PART = 8  # one descriptor of so many is kept for connections to upstreams
+_KEPT_MIN = 16  # and so many for files, and for what is opened within a tick
+
+_LATE = Block(FIREWALL_OVERLOADED, "the firewall is overloaded; try again", retry_after_s=1)
+_FULL = Block(FIREWALL_OVERLOADED, "the firewall is short of memory; try again", retry_after_s=2)
+_CROWDED = Block(
+    FIREWALL_OVERLOADED, "the firewall is short of descriptors; try again", retry_after_s=1
+)
+
+
+def _open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+class Shed:
+    """Of one worker.  `lag_ns` and `memory_bytes` are the bounds; `memory_bytes` 0 is none.
+
+    `connections` tells how many there are of callers and to upstreams.
+    """
+
+    def __init__(
+        self, lag_ns: int, memory_bytes: int, connections: Callable[[], tuple[int, int]]
+    ) -> None:
+        self._reason: Block | None = None  # as of the last tick
+        self._lag_ns = lag_ns
+        self._memory_bytes = memory_bytes
+        self._connections = connections
+        self._is_full = False
+        self._due_ns = 0
+        self._ticks = 0
+        self._timer: asyncio.TimerHandle | None = None
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        room = most - _open_descriptors()
+        self._kept = max(_KEPT_MIN, room // _KEPT_PART)
+        self._room = max(1, room - _KEPT_MIN)
+
+    def __repr__(self) -> str:
+        return f"<Shed {'nothing' if self._reason is None else self._reason.message}>"
+
+    def adopt(self, lag_ns: int, memory_bytes: int) -> None:
+        """Go on with the bounds of a new configuration."""
+        self._lag_ns = lag_ns
+        self._memory_bytes = memory_bytes
+
+    def has_room_for_caller(self) -> bool:
+        """Whether the connections of callers leave descriptors for upstreams."""
+        callers, upstreams = self._connections()
+        return callers + max(upstreams, self._kept) <= self._room
+
+    def why(self) -> Block | None:
+        """Why requests are refused now; None while there is room."""
+        if self._due_ns and monotonic_ns() - self._due_ns > self._lag_ns:
+            return _LATE
+        return self._reason
+
+    def watch(self) -> None:
+        """Begin to tick, if it does not yet: somebody is connected."""
+        if self._timer is None:
+            self._wind()
+
+    def _wind(self) -> None:
+        self._due_ns = monotonic_ns() + TICK_NS
+        self._timer = asyncio.get_running_loop().call_later(TICK_NS / 1e9, self._tick)
+
+    def _tick(self) -> None:
+        late_ns = monotonic_ns() - self._due_ns
+        self._ticks += 1
+        if self._memory_bytes and self._ticks % _TICKS_OF_MEMORY == 0:
+            self._is_full = _resident_bytes() > self._memory_bytes
+        if late_ns > self._lag_ns:
+            self._reason = _LATE
+        elif self._is_full:
+            self._reason = _FULL
+        else:
+            self._reason = _CROWDED if sum(self._connections()) > self._room else None
+        self._wind()
+
+    def rest(self) -> None:
+        """Stop ticking: nobody is connected."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._due_ns = 0
+        self._reason = None
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", "rb") as file:
+        return int(file.read().split()[1]) * _PAGE_BYTES
