@@ -32,7 +32,8 @@ HEAD_END = b"\r\n\r\n"
 
 _LINE = re.compile(rb'([A-Z]{1,20}) (/[!-"$-~]*) HTTP/1\.([01])\r\n')
 _OTHER_VERSION = re.compile(rb"[A-Z]+ [!-~]+ HTTP/(?!1\.[01]\r)\d{1,3}\.\d{1,3}\r\n")
-_LINE_BEGIN = re.compile(rb"[A-Z]{1,20}(?: [!-~]*)?")
+_METHOD_BYTES_MAX = 20
+_LINE_BEGIN = re.compile(rb"[A-Z]{1,20}(?: [!-~]?|$)")
 _LONE_LINE_END = re.compile(rb"[^\r]\n|\r[^\n]")
 
 # TAB, CR, LF, printable ASCII, and obs-text (never decoded, never forwarded).
@@ -241,8 +242,9 @@ class PartialHead:
             raise invalid("the head holds control bytes or a lone line end")
         if self._is_line_good:
             return
-        if b"\r\n" not in held:
-            if _LINE_BEGIN.match(held) is None:
+        if held.find(b"\r\n", old) < 0:
+            # Only as far as the method: a line that grows byte by byte is not looked at again.
+            if _LINE_BEGIN.match(held, 0, _METHOD_BYTES_MAX + 2) is None:
                 raise invalid("the request line is malformed")
         elif _LINE.match(held) is None:
             raise bad_line(bytes(held))

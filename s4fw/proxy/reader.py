@@ -31,8 +31,8 @@ class RequestReader:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of a next head has arrived."""
-        return self._partial is None
+        """Whether nothing of a next head has arrived; an empty line before it is nothing."""
+        return not self._partial
 
     def read_head(self, data: bytes, last: Head | None, settings: Settings) -> bytes:
         """Take bytes of a head; sets `head` when it is whole.  Returns what is left.
@@ -53,8 +53,6 @@ class RequestReader:
             self._partial = PartialHead()
         whole = self._partial.feed(data, settings)
         if whole is None:
-            if not self._partial:
-                self._partial = None
             return b""
         self._partial = None
         head = self._take(whole[0], settings)
