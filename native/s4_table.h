@@ -165,7 +165,10 @@ typedef struct {
     s4_word link; /* next in its bucket, or in the free list: index + 1 */
     s4_word denials;
     s4_word overrun;
-    s4_word arrival_ns; /* of a cell that paces requests: see s4_table_rates.c; else 0 */
+    union { /* no cell counts both money and requests */
+        s4_word arrival_ns; /* of a cell that paces requests: see s4_table_rates.c; else 0 */
+        s4_word mark;       /* of a cell with money: its durable mark, see s4_table_set_mark */
+    };
 } s4_cell;
 _Static_assert(offsetof(s4_cell, budget) == 64, "the first line is the hot one");
 _Static_assert(sizeof(s4_cell) == 128, "a cell is two lines");
@@ -225,6 +228,7 @@ struct s4_table {
     uint32_t slot;
     s4_slot *own; /* NULL: no slot joined */
     int is_strict;
+    int is_marked;
     int64_t answer[2 + 2 * S4_CELLS_MAX];
     s4_row staging;
 };
@@ -294,6 +298,9 @@ void s4_values_count(s4_table *t, const uint32_t ids[S4_IDS_MAX], int64_t change
 /* s4_table_leases.c: one whole operation on an open lease, under the lock. */
 void s4_resolve(s4_table *t, uint32_t slot, s4_lease *lease, int64_t actual, int is_accrued,
                 const s4_row *source);
+/* s4_table_leases.c, under the lock: `charged` of a cell grows by delta, with the staging row if
+ * asked for; into the redo record.  `used` is the caller's to set. */
+void s4_charge_more(s4_table *t, uint32_t index, int64_t delta, int is_accrued, int has_row);
 /* s4_table_journal.c: puts a copy of `source` behind the head of a ring and the new head into the
  * redo record; NULL when it is full: the record then counts the gap. */
 s4_row *s4_row_stage(s4_table *t, uint32_t slot, const s4_row *source);

@@ -30,6 +30,7 @@
 #define S4_IN_USE -12   /* the cell still has open leases */
 #define S4_MISSING -13  /* there is no such file or record */
 #define S4_CROWDED -14  /* the caller has as many leases open as it may */
+#define S4_UNMARKED -15 /* the amount would pass the durable mark of one of the cells */
 
 /* Bounds of the layout. */
 #define S4_CELLS_MAX 8       /* cells of one lease */
@@ -42,6 +43,7 @@
 #define S4_INTERVAL_MAX_NS 3600000000000
 #define S4_BURST_MAX 1000000
 #define S4_WINDOWS 6         /* kinds of windows */
+#define S4_MARKED_FROM 2     /* from this kind on (a day) windows have a durable mark */
 #define S4_FROZEN_MAX 62     /* budgets frozen one by one */
 #define S4_ROW_BYTES 256     /* one journal row */
 #define S4_PROBLEM_BYTES 256 /* room for a sentence about a damaged file */
@@ -126,7 +128,7 @@ typedef struct {
     int64_t touched_ns; /* CLOCK_MONOTONIC of the last claim or reserve, to some milliseconds */
     uint32_t is_frozen;
     uint32_t spare;
-    int64_t arrival_ns; /* of a cell that paces requests: see s4_table_arrive; else 0 */
+    int64_t arrival_ns; /* of a cell that paces requests: see s4_table_arrive; else its mark */
 } s4_cell_info;
 
 /* One slot.  Its words are read one by one: each is right, together they may be of two instants. */
@@ -228,6 +230,10 @@ void s4_table_set_generation(s4_table *t, int64_t generation);
 /* Owner.  Strict: a reserve needs room for its journal row.  Of this handle, off at first. */
 void s4_table_set_strict(s4_table *t, int is_strict);
 
+/* Owner.  Marked: a reserve never passes the durable mark of a cell.  Of this handle, off at first.
+ * Nothing is refused by a mark where it is off. */
+void s4_table_set_marked(s4_table *t, int is_marked);
+
 /* Any.  One slot; one system call to ask whether it is live.  S4_OK; S4_INVALID. */
 int s4_table_slot_info(s4_table *t, uint32_t slot, s4_slot_info *out);
 
@@ -269,6 +275,11 @@ int64_t s4_table_claim(s4_table *t, uint32_t budget, uint32_t kind, int64_t star
 int s4_table_set_limit(s4_table *t, uint32_t cell, uint32_t generation, int64_t limit,
                        int64_t stated);
 
+/* Steward.  The durable mark of a cell: what stands on a disk that survives the machine, so that
+ * after a power loss `used` up to here can be charged.  One word, locked.  S4_OK; S4_STALE; S4_BUSY;
+ * S4_INVALID. */
+int s4_table_set_mark(s4_table *t, uint32_t cell, uint32_t generation, int64_t mark);
+
 /* Steward.  Ends a cell whose window is over or which idled; locked.  S4_OK; S4_STALE (it is
  * another one by now); S4_IN_USE (a lease names it); S4_BUSY. */
 int s4_table_close_cell(s4_table *t, uint32_t cell, uint32_t generation);
@@ -291,9 +302,10 @@ int s4_table_limit_open(s4_table *t, s4_cell_set *set, uint32_t cell, uint32_t g
                         int64_t most);
 
 /* Owner, hot, locked ~50 ns.  All cells or none.  >= 0: the lease.  S4_DENIED, S4_STALE, S4_FROZEN,
- * S4_FULL, S4_BUSY, S4_RING_FULL, S4_CROWDED, S4_INVALID.  `request` is 16 bytes.  The answer area:
- *   [0]     place in the set of the cell that denied, is stale or frozen (n: the caller's); -1 for
- *           all or none
+ * S4_FULL, S4_BUSY, S4_RING_FULL, S4_CROWDED, S4_UNMARKED, S4_INVALID.  `request` is 16 bytes.
+ * The answer area:
+ *   [0]     place in the set of the cell that denied, is stale, frozen or unmarked (n: the
+ *           caller's); -1 for all or none
  *   [1]     bit i: the stated limit of cell i is passed by this reserve
  *   [2+i]   used of cell i, after this reserve or at the denial
  *   [10+i]  stated limit of cell i */
@@ -315,6 +327,12 @@ int s4_table_void(s4_table *t, int64_t lease);
 /* Owner, locked.  A later truth: moves `charged` of one cell by delta (not below 0), with a journal
  * row of its own.  S4_OK; S4_STALE; S4_BUSY; S4_INVALID. */
 int s4_table_correct(s4_table *t, uint32_t cell, uint32_t generation, int64_t delta);
+
+/* Master, locked.  Moves `charged` of a cell up to an amount, and `used` with it; never down.  What
+ * is added counts as accrued if so told.  With a slot joined and `has_row` the staging row goes with
+ * it, as a correction.  S4_OK, also where nothing was to do; S4_STALE; S4_BUSY; S4_INVALID. */
+int s4_table_raise(s4_table *t, uint32_t cell, uint32_t generation, int64_t charged,
+                   int is_accrued, int has_row);
 
 /* -- rates ------------------------------------------------------------------------------------- */
 
@@ -362,6 +380,16 @@ int s4_table_recover(s4_table *t, uint32_t slot, int64_t at_ns, uint8_t reason, 
  * [start, start + n) with the leases; n at most 1024.  How many mismatches were written;
  * S4_BUSY. */
 int s4_table_audit(s4_table *t, uint32_t start, uint32_t n, s4_mismatch *out, uint32_t room);
+
+/* Master, locked.  Makes a cell equal to its leases without lowering `used` or `charged`: a hold
+ * that no lease explains is charged (accrued), one that is too small is raised.  With a slot joined
+ * the staging row goes with a charge.  `out` tells what was found.  S4_OK; S4_STALE; S4_BUSY;
+ * S4_INVALID. */
+int s4_table_recount(s4_table *t, uint32_t cell, uint32_t generation, s4_mismatch *out);
+
+/* Any, locked for the whole call (milliseconds).  Walks every list.  S4_OK; S4_BUSY; S4_DAMAGED and
+ * a sentence in `problem`. */
+int s4_table_check(s4_table *t, char *problem);
 
 /* -- words the master publishes ---------------------------------------------------------------- */
 

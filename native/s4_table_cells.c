@@ -144,6 +144,18 @@ int s4_table_set_limit(s4_table *t, uint32_t cell, uint32_t generation, int64_t 
     return code;
 }
 
+int s4_table_set_mark(s4_table *t, uint32_t cell, uint32_t generation, int64_t mark) {
+    if (cell >= t->sizes.cells || mark < 0) return S4_INVALID;
+    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    if (code) return code;
+    if (s4_cell_is_open(t, cell, generation))
+        s4_put(&t->cells[cell].mark, mark); /* one word: all or nothing by itself */
+    else
+        code = S4_STALE;
+    s4_unlock(t);
+    return code;
+}
+
 /* Under the lock: the word that leads to a cell, in its bucket or in the cell before it. */
 static s4_word *link_to(s4_table *t, const s4_cell *cell) {
     int64_t wanted = cell - t->cells + 1;

@@ -130,3 +130,11 @@ int s4_check(const s4_table *t, char *problem) {
         code = check_slot(t, slot, problem);
     return code == S4_OK ? check_values(t, problem) : code;
 }
+
+int s4_table_check(s4_table *t, char *problem) {
+    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    if (code) return code;
+    code = s4_check(t, problem);
+    s4_unlock(t);
+    return code;
+}

@@ -93,6 +93,18 @@ static int64_t find_denial(s4_table *t, const s4_cell_set *set, int64_t amount) 
     return -1;
 }
 
+/* Under the lock: the first cell whose durable mark the amount would pass, or -1.  The mark is never
+ * above what the disk says, so what a power loss can forget is at most what is below it. */
+static int64_t find_unmarked(const s4_table *t, const s4_cell_set *set, int64_t amount) {
+    if (!t->is_marked) return -1;
+    for (uint32_t i = 0; i < set->n; i++) {
+        const s4_cell *cell = &t->cells[set->cell[i]];
+        if (cell->kind >= S4_MARKED_FROM && amount > s4_get(&cell->mark) - s4_get(&cell->used))
+            return i;
+    }
+    return -1;
+}
+
 /* Under the lock: a free lease of our slot, the words that take it in the redo record; or NULL. */
 static s4_lease *take_lease(s4_table *t) {
     int64_t index = s4_get(&t->own->lease_free) - 1;
@@ -166,10 +178,13 @@ int64_t s4_table_reserve(s4_table *t, const s4_cell_set *set, int64_t amount,
     result = look(t, set);
     if (result == S4_OK && is_crowded(t, set)) result = S4_CROWDED;
     if (result == S4_OK) {
-        int64_t denial = find_denial(t, set, amount);
+        int64_t denial = find_denial(t, set, amount), unmarked = -1;
         if (denial >= 0) {
             t->answer[0] = denial;
             result = S4_DENIED;
+        } else if ((unmarked = find_unmarked(t, set, amount)) >= 0) {
+            t->answer[0] = unmarked;
+            result = S4_UNMARKED;
         } else if (t->is_strict && !has_row_room(t)) {
             result = S4_RING_FULL;
         } else {
@@ -267,6 +282,17 @@ int s4_table_settle(s4_table *t, int64_t lease, int64_t actual, int is_accrued) 
 
 int s4_table_void(s4_table *t, int64_t lease) { return resolve_own(t, lease, 0, 0, S4_ROW_VOID); }
 
+/* Under the lock, into the redo record: the row of one cell's charge that no lease explains. */
+static void stage_correction(s4_table *t, uint32_t index, uint32_t generation, int64_t delta) {
+    t->staging.kind = S4_ROW_CORRECT;
+    s4_row *row = s4_row_stage(t, t->slot, &t->staging);
+    if (!row) return;
+    row->n = 1;
+    row->cell[0] = index;
+    row->generation[0] = generation;
+    row->charged = delta;
+}
+
 /* Under the lock.  `accrued` stays a part of `charged`. */
 static void correct_cell(s4_table *t, s4_cell *cell, uint32_t index, uint32_t generation,
                          int64_t delta) {
@@ -277,14 +303,7 @@ static void correct_cell(s4_table *t, s4_cell *cell, uint32_t index, uint32_t ge
     s4_redo_set(t, &cell->charged, corrected);
     s4_redo_set(t, &cell->used, s4_get(&cell->used) + corrected - charged);
     s4_redo_set(t, &cell->accrued, smaller(s4_get(&cell->accrued), corrected));
-    t->staging.kind = S4_ROW_CORRECT;
-    s4_row *row = s4_row_stage(t, t->slot, &t->staging);
-    if (row) {
-        row->n = 1;
-        row->cell[0] = index;
-        row->generation[0] = generation;
-        row->charged = corrected - charged;
-    }
+    stage_correction(t, index, generation, corrected - charged);
     s4_redo_commit(t);
 }
 
@@ -300,5 +319,34 @@ int s4_table_correct(s4_table *t, uint32_t index, uint32_t generation, int64_t d
         code = S4_STALE;
     s4_unlock(t);
     if (code == S4_OK) memset(&t->staging, 0, sizeof t->staging);
+    return code;
+}
+
+/* Under the lock. */
+void s4_charge_more(s4_table *t, uint32_t index, int64_t delta, int is_accrued, int has_row) {
+    s4_cell *cell = &t->cells[index];
+    s4_redo_set(t, &cell->charged, s4_get(&cell->charged) + delta);
+    if (is_accrued) s4_redo_set(t, &cell->accrued, s4_get(&cell->accrued) + delta);
+    if (has_row && t->own)
+        stage_correction(t, index, (uint32_t)(s4_get(&cell->control) >> 1), delta);
+}
+
+int s4_table_raise(s4_table *t, uint32_t index, uint32_t generation, int64_t charged,
+                   int is_accrued, int has_row) {
+    if (index >= t->sizes.cells || charged < 0) return S4_INVALID;
+    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    if (code) return code;
+    s4_cell *cell = &t->cells[index];
+    int64_t delta = smaller(charged, S4_NUSD_MAX - 1) - s4_get(&cell->charged);
+    if (!s4_cell_is_open(t, index, generation)) {
+        code = S4_STALE;
+    } else if (delta > 0) {
+        s4_redo_begin(t);
+        s4_redo_set(t, &cell->used, s4_get(&cell->used) + delta);
+        s4_charge_more(t, index, delta, is_accrued, has_row);
+        s4_redo_commit(t);
+    }
+    s4_unlock(t);
+    if (code == S4_OK && delta > 0 && has_row) memset(&t->staging, 0, sizeof t->staging);
     return code;
 }

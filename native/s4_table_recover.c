@@ -107,3 +107,31 @@ int s4_table_audit(s4_table *t, uint32_t start, uint32_t n, s4_mismatch *out, ui
     s4_unlock(t);
     return found;
 }
+
+/* Under the lock: what `held` is not explained by leases was spent as far as anybody knows. */
+static void recount(s4_table *t, uint32_t index, const sums *leases) {
+    s4_cell *cell = &t->cells[index];
+    int64_t held = s4_get(&cell->used) - s4_get(&cell->charged);
+    s4_redo_begin(t);
+    if (held < leases->held)
+        s4_redo_set(t, &cell->used, s4_get(&cell->charged) + leases->held);
+    if (held > leases->held) s4_charge_more(t, index, held - leases->held, 1, 1);
+    s4_redo_set(t, &cell->open, leases->open);
+    s4_redo_commit(t);
+}
+
+int s4_table_recount(s4_table *t, uint32_t cell, uint32_t generation, s4_mismatch *out) {
+    sums leases = {0, 0};
+    if (cell >= t->sizes.cells) return S4_INVALID;
+    int code = s4_lock(t, S4_LOCK_SLOW_MS);
+    if (code) return code;
+    for (uint32_t slot = 0; slot < t->sizes.slots; slot++)
+        if (s4_get(&t->slots[slot].open)) sum_leases(t, slot, cell, 1, &leases);
+    if (!s4_cell_is_open(t, cell, generation))
+        code = S4_STALE;
+    else if (compare(t, cell, 1, &leases, out, 1))
+        recount(t, cell, &leases);
+    s4_unlock(t);
+    memset(&t->staging, 0, sizeof t->staging);
+    return code;
+}

@@ -81,6 +81,7 @@ void s4_table_set_generation(s4_table *t, int64_t generation) {
 }
 
 void s4_table_set_strict(s4_table *t, int is_strict) { t->is_strict = is_strict; }
+void s4_table_set_marked(s4_table *t, int is_marked) { t->is_marked = is_marked; }
 
 int s4_table_slot_info(s4_table *t, uint32_t slot, s4_slot_info *out) {
     if (slot >= t->sizes.slots) return S4_INVALID;

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from s4fw.config.attribution import Attribution
 from s4fw.config.budgets import BUDGETS_MAX, Budget
 from s4fw.config.fleet import Fleet, budget_of_one, key_of_one, limits_of_one
+from s4fw.config.forms import Choice
 from s4fw.config.keys import Key
 from s4fw.config.limits import Limits
 from s4fw.config.listeners import Admin, Server
@@ -42,6 +43,11 @@ class Config(Section):
     limits: Limits = setting("How often callers may come, and how much at once.", {})
     pricing: Pricing = setting("What tokens cost.", {})
     fleet: Fleet = setting("How many firewalls share the limits.", {})
+    durability: Annotated[Literal["relaxed", "strict"], Choice("relaxed", "strict")] = setting(
+        "What happens while the state directory cannot be written: `relaxed` goes on and tells,"
+        " `strict` refuses with 503 what could not be written down.",
+        "relaxed",
+    )
     paths: Paths = setting("Where state is kept.", {})
 
     source_path: str | None = Field(None, alias="(source)", exclude=True)

@@ -51,6 +51,7 @@ COUNTERS = (
     Counter("input_overshoots", "exchanges", "Exchanges with more input tokens than were held."),
     Counter("input_questions", "requests", "Requests whose input the provider was asked to count."),
     Counter("input_unanswered", "requests", "Such questions that were not answered in time."),
+    Counter("marks_passed", "requests", "Requests let through although the disk did not answer."),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
 # Places of a worker's counter area, from here on, that hold learned token factors instead: see

@@ -11,9 +11,11 @@ and the answer is resolved anew.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from time import monotonic_ns
 
 from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS, OTHER, Attribution
+from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.verdict import Block
 from s4fw.errors import (
@@ -26,6 +28,7 @@ from s4fw.ledger import journal
 from s4fw.ledger import table as t
 from s4fw.ledger.applied import Applied, AppliedCell
 from s4fw.ledger.callers import Callers
+from s4fw.ledger.marks import ASK_EACH_NS, FIRST_PAUSE_S, LONGEST_PAUSE_S, Unmarked, Wait
 from s4fw.ledger.records import other_id
 from s4fw.ledger.reservation import HeldReservation, Resolver
 from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of, values_that_fit
@@ -35,6 +38,7 @@ from s4fw.ledger.window import Clock, end_of
 PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
 
 KEY = DIMENSION_INDEX["key"]
+_MARKS_PASSED = COUNTER_INDEX["marks_passed"]
 REMEMBERED_MAX = 100_000  # attributions whose cells a worker remembers
 CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and reserve
 
@@ -51,7 +55,9 @@ class Budgets:
         values_max: dict[str, int] | None = None,
         resolver: Resolver | None = None,
         callers: Callers | None = None,
+        wait: Wait | None = None,
     ) -> None:
+        """`wait`: durable marks are kept; without it nothing is written down before it is spent."""
         self.callers = callers or Callers(table)
         self._table = table
         self._clock = clock
@@ -60,6 +66,9 @@ class Budgets:
         self._values_max = values_that_fit(self.rules, table.sizes, values_max or {})
         self._resolver = resolver or Resolver(table, clock)
         self._applied: dict[Attribution, Applied] = {}
+        self._wait = wait
+        table.set_marked(wait is not None)
+        table.set_strict(wait is not None and wait.is_strict)
 
     def value_ids(self, attribution: Attribution) -> tuple[int, ...]:
         """The interned ids of an attribution's values, 0 where it has none."""
@@ -97,6 +106,43 @@ class Budgets:
                 return self._block(x, applied, lease)
             del self._applied[x.attribution]
         return self._block(x, None, t.BUSY)  # cells were closed as fast as they were found
+
+    async def reserve_marked(self, x: Exchange) -> Block | None:
+        """Reserve what met a durable mark, once it was raised; after a while without, or not."""
+        wait = self._wait
+        assert wait is not None
+        deadline_ns = wait.deadline_ns()
+        ask_ns, pause_s = 0, FIRST_PAUSE_S
+        refused: Block | None = Unmarked()
+        while isinstance(refused, Unmarked):
+            now_ns = monotonic_ns()
+            applied = self._applied.get(x.attribution) if x.attribution is not None else None
+            if now_ns >= ask_ns and applied is not None:
+                ask_ns = now_ns + ASK_EACH_NS
+                wait.ask(applied.places, x.quote_nusd)
+            if now_ns >= deadline_ns:
+                wait.give_up()
+                return refused if wait.is_strict else self._reserve_past_marks(x)
+            await wait.pause(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            refused = self.reserve(x)
+        return refused
+
+    def _reserve_past_marks(self, x: Exchange) -> Block | None:
+        self._table.counters()[_MARKS_PASSED] += 1
+        self._table.set_marked(False)
+        refused = self.reserve(x)
+        self._table.set_marked(True)
+        return refused
+
+    def left(self, x: Exchange) -> Iterator[tuple[int, int]]:
+        """What is left in each enforced budget of an exchange, and its limit, as of the reserve
+        that was just taken for it."""
+        assert x.attribution is not None
+        answer = self._table.answer
+        for index, cell in enumerate(self._applied[x.attribution].cells):
+            if not cell.rule.is_shadow:
+                yield cell.limit_nusd - answer[2 + index], cell.limit_nusd
 
     def journal_block(self, x: Exchange) -> None:
         """Journal a refused exchange: no money, and no names while the table is busy."""
@@ -185,6 +231,8 @@ class Budgets:
             index = self._table.answer[0]
             x.denied_by = applied.places[index]
             return applied.cells[index].refusal(x.quote_nusd, self._table.answer[2 + index])
+        if refused == t.UNMARKED:
+            return Unmarked()
         if refused == t.CROWDED:
             key = x.attribution.values[KEY] if x.attribution is not None else None
             return self.callers.crowded(key)

@@ -66,7 +66,12 @@ class CellInfo(NamedTuple):
     overrun: int
     touched_ns: int  # monotonic clock of the last claim or reserve
     is_frozen: bool
-    arrival_ns: int  # of a cell that paces requests (see `rates`), else 0
+    arrival_ns: int  # of a cell that paces requests (see `rates`), else its mark
+
+    @property
+    def mark(self) -> int:
+        """The durable mark of a cell with money: `used` does not pass it unseen by the disk."""
+        return self.arrival_ns
 
 
 class SlotInfo(NamedTuple):

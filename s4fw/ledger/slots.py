@@ -76,10 +76,18 @@ class SlotCalls:
         """Whether `reserve` refuses (RING_FULL) where its journal row would have no room."""
         self._lib.s4_table_set_strict(self._t, is_strict)
 
+    def set_marked(self, is_marked: bool) -> None:
+        """Whether `reserve` stays below the durable marks of the cells (UNMARKED)."""
+        self._lib.s4_table_set_marked(self._t, is_marked)
+
     def slots(self) -> list[SlotInfo]:
         """All slots, used or not; asks the kernel of each whether it is live."""
         out = self._ffi.new("s4_slot_info *")
         return [self._slot_info(out, slot) for slot in range(self.sizes.slots)]
+
+    def ring_lag(self, slot: int) -> int:
+        """How many rows of a slot's ring wait to be read."""
+        return self._slot_info(self._ffi.new("s4_slot_info *"), slot).ring_lag
 
     def _slot_info(self, out: Any, slot: int) -> SlotInfo:
         self._lib.s4_table_slot_info(self._t, slot, out)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from s4fw.ledger._table import ffi, lib
-from s4fw.ledger.published import PublishedWords
+from s4fw.ledger.amends import Amends
 from s4fw.ledger.records import (
     CellInfo,
     Mismatch,
@@ -47,6 +47,7 @@ __all__ = [
     "RING_FULL",
     "ROW_BYTES",
     "STALE",
+    "UNMARKED",
     "CellInfo",
     "CellSet",
     "Mismatch",
@@ -72,8 +73,10 @@ FULL: int = lib.S4_FULL  # no lease is free
 BUSY: int = lib.S4_BUSY  # the lock was not had in time: its holder is stopped
 RING_FULL: int = lib.S4_RING_FULL  # only when strict: no room for the journal row
 CROWDED: int = lib.S4_CROWDED  # the caller has as many leases open as it may
+UNMARKED: int = lib.S4_UNMARKED  # it would pass a durable mark: answer[0] is the cell's place
 ALREADY: int = lib.S4_ALREADY  # the lease is past, nothing was changed
 
+MARKED_FROM: int = lib.S4_MARKED_FROM  # kinds of windows from here on have durable marks
 ROW_BYTES: int = lib.S4_ROW_BYTES
 SWEEP_S = 3600  # longer than an exchange lasts, and than a row waits to be drained
 _AUDIT_ROOM = 1024
@@ -98,7 +101,7 @@ def _forget_slots() -> None:
 os.register_at_fork(after_in_child=_forget_slots)
 
 
-class Table(PublishedWords):
+class Table(Amends):
     """One mapped table in this process.  `answer` is filled by each `reserve`: see there."""
 
     _lib, _ffi = lib, ffi
@@ -291,13 +294,25 @@ class Table(PublishedWords):
         found: list[CellInfo] = []
         n = room
         while n == room:
-            n = lib.s4_table_cells(self._t, cursor, out, room)
-            if n < 0:
-                self._raise(n, "read the cells")
-            for f in _CELL.iter_unpack(ffi.buffer(out, n * _CELL.size)):
-                ids = tuple(i for i in f[5:9] if i)
-                found.append(CellInfo._make((*f[:5], ids, *f[9:18], bool(f[18]), f[20])))
+            n = self._copy_cells(cursor, out, room, found)
         return found
+
+    def cell(self, index: int) -> CellInfo:
+        """The open cell of an index.  Raises KeyError."""
+        found: list[CellInfo] = []
+        self._copy_cells(ffi.new("uint32_t *", index), ffi.new("s4_cell_info[]", 1), 1, found)
+        if not found or found[0].index != index:
+            raise KeyError(index)
+        return found[0]
+
+    def _copy_cells(self, cursor: Any, out: Any, room: int, into: list[CellInfo]) -> int:
+        n: int = lib.s4_table_cells(self._t, cursor, out, room)
+        if n < 0:
+            self._raise(n, "read the cells")
+        for f in _CELL.iter_unpack(ffi.buffer(out, n * _CELL.size)):
+            ids = tuple(i for i in f[5:9] if i)
+            into.append(CellInfo._make((*f[:5], ids, *f[9:18], bool(f[18]), f[20])))
+        return n
 
     # -- leases: the hot path
 

@@ -7,18 +7,18 @@ before the first fork.
 from __future__ import annotations
 
 import logging
-import secrets
 import socket
 import time
-from pathlib import Path
 
 from s4fw.config.schema import Config
-from s4fw.ledger.table import Table, TableDamaged, is_on_tmpfs
+from s4fw.ledger.table import is_on_tmpfs
 from s4fw.pricing import RateCard
 from s4fw.process import rundir
 from s4fw.process.credentials import Channels
-from s4fw.process.exitcode import CONFIGURATION, DAMAGED_TABLE, FAILED, Stop
+from s4fw.process.demands import Demands
+from s4fw.process.exitcode import CONFIGURATION, Stop
 from s4fw.process.masterlock import MasterLock
+from s4fw.process.opening import opened
 from s4fw.process.sockets import listeners, place_of
 from s4fw.stages.check import problems
 from s4fw.tokens import TokenCounter
@@ -35,10 +35,13 @@ class Estate:
     def __init__(self, config: Config) -> None:
         self.rates = _judged(config, rates_of(config))
         runtime = rundir.made(config.paths.runtime)
-        self.hash_key = rundir.kept_key(rundir.made(config.paths.state) / "labels.key")
+        state = rundir.made(config.paths.state)
+        self.hash_key = rundir.kept_key(state / "labels.key")
         self.lock = MasterLock(runtime / "master.lock")
         self.started_s = time.time_ns() // 10**9
-        self.table, self.table_id = _table(runtime)
+        self.opened = opened(runtime, state)
+        rundir.note_boot(runtime)
+        self.table, self.table_id = self.opened.table, self.opened.identity
         self._is_plain = config.server.tls is None
         self.workers = listeners(
             config.server.host, config.server.port, config.server.workers, "server"
@@ -46,7 +49,7 @@ class Estate:
         self.credentials = Channels(config.server.workers)
         self.admin = listeners(config.admin.host, config.admin.port, 1, "admin")[0]
         rundir.write_ports(runtime, _port(self.workers[0]), _port(self.admin))
-        self.is_same_boot = rundir.is_same_boot(runtime)
+        self.demands = Demands()
         self.tokens = TokenCounter()
         if not is_on_tmpfs(runtime):
             log.warning(
@@ -94,26 +97,6 @@ def _judged(config: Config, rates: RateCard) -> RateCard:
     if found:
         raise Stop(CONFIGURATION, "; ".join(map(str, found)))
     return rates
-
-
-def _table(runtime: Path) -> tuple[Table, str]:
-    """The table, attached or made, and its identity: positions in its rings mean nothing else.
-
-    The identity is renewed before a table is made, so a crash between the two does no harm.
-    """
-    path, identity = runtime / "table", runtime / "table.id"
-    try:
-        if path.exists() and identity.exists():
-            table = Table.attach(path)
-        else:
-            rundir.write_whole(identity, secrets.token_hex(16).encode())
-            table = Table.attach(path) if path.exists() else Table.create(path)
-        table.reset_lock_if_alone()
-    except TableDamaged as fault:
-        raise Stop(DAMAGED_TABLE, f"{fault}; it was not touched") from fault
-    except OSError as fault:
-        raise Stop(FAILED, f"cannot make the table {path}: {fault}") from fault
-    return table, identity.read_text()
 
 
 def _port(listener: socket.socket) -> int:

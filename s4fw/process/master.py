@@ -25,10 +25,12 @@ from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock
 from s4fw.observe.log import Told
 from s4fw.process import vitals
+from s4fw.process.checkpoints import CheckpointFiles
 from s4fw.process.crew import Crew
 from s4fw.process.drain import Drain, Step
+from s4fw.process.durability import write_now
 from s4fw.process.estate import Estate
-from s4fw.process.exitcode import FINE, Stop
+from s4fw.process.exitcode import FAILED, FINE, Stop
 from s4fw.process.reload import Acknowledgement, Refused, read_again
 from s4fw.process.sdnotify import Systemd
 from s4fw.process.signals import SignalQueue
@@ -54,7 +56,7 @@ class Master:
         self._estate = Estate(config)
         self._table = self._estate.table
         self._witness = Witness()
-        self._timekeeper = Timekeeper(self._table, self._witness, self._estate.is_same_boot)
+        self._timekeeper = Timekeeper(self._table, self._witness, self._estate.opened.is_same_boot)
         self._crew = Crew(self._estate, config, self._witness)
         self._is_announced = False
         self._acknowledgement: Acknowledgement | None = None
@@ -89,9 +91,28 @@ class Master:
         self._timekeeper.publish()
         self._table.publish_generation(self._crew.generation)
         self._apply_limits()
+        self._write_checkpoint(is_clean=False)  # else the last one would still say: left in order
         gc.collect()
         gc.freeze()  # what is loaded by now stays in pages that all children share
         self._witness.say("start", "info", "the firewall starts")
+        opened = self._estate.opened
+        if opened.sentence is not None:
+            kind, level = ("power_loss", "alarm") if opened.is_lossy else ("restore", "info")
+            self._witness.say(kind, level, opened.sentence)
+
+    def _write_checkpoint(self, is_clean: bool) -> None:
+        """Before the first fork, and after the last child.  Raises Stop where it matters."""
+        files = CheckpointFiles(self._config.paths.state)
+        try:
+            if files.take():  # else the steward of a draining master writes them
+                write_now(self._table, files, is_clean)
+        except OSError as fault:
+            sentence = f"cannot write a checkpoint in {self._config.paths.state}: {fault.strerror}"
+            if not is_clean:
+                raise Stop(FAILED, sentence) from fault
+            log.error("%s", Told(sentence))  # the one before still counts, up to its marks
+        finally:
+            files.release()
 
     def _turn(self) -> None:
         try:
@@ -225,6 +246,7 @@ class Master:
         """Nobody is left.  The table is marked clean only while it is still ours."""
         self._signals.close()
         if self._estate.lock.take_again():
+            self._write_checkpoint(is_clean=True)
             self._table.set_clean(True)
         self._table.close()
         self._estate.lock.release()

@@ -51,10 +51,17 @@ def write_ports(runtime: Path, data: int, admin: int) -> None:
     write_whole(runtime / "ports.json", json.dumps({"data": data, "admin": admin}).encode())
 
 
+def boot_id() -> str:
+    """The name of the present boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
 def is_same_boot(runtime: Path) -> bool:
-    """Whether this directory was last used in the present boot.  Notes the boot for next time."""
-    boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+    """Whether this directory was last used in the present boot."""
     noted = runtime / "boot"
-    is_same = noted.exists() and noted.read_bytes() == boot
-    write_whole(noted, boot)
-    return is_same
+    return noted.exists() and noted.read_text().strip() == boot_id()
+
+
+def note_boot(runtime: Path) -> None:
+    """Say for next time that this directory was used in the present boot."""
+    write_whole(runtime / "boot", boot_id().encode() + b"\n")

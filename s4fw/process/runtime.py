@@ -16,6 +16,7 @@ from s4fw.core.exchange import Offload
 from s4fw.core.pipeline import Pipeline
 from s4fw.ledger.budgets import Budgets
 from s4fw.ledger.callers import Callers
+from s4fw.ledger.marks import Wait
 from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
@@ -50,13 +51,16 @@ def built(
     factors: Factors,
     fetch: Fetch,
     breakers: Breakers,
+    wait: Wait,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
     values_max = dict(config.attribution.max_values)
     share = config.share
     callers = Callers(table, share.limits, share.keys)
-    budgets = Budgets(table, share.budgets, clock, rates.version, values_max, resolver, callers)
+    budgets = Budgets(
+        table, share.budgets, clock, rates.version, values_max, resolver, callers, wait
+    )
     pipeline = build(
         config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, fetch,
         breakers,

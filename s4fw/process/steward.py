@@ -20,13 +20,16 @@ from s4fw.admin.auth import Guard, is_loopback
 from s4fw.admin.facts import Event
 from s4fw.admin.server import AdminServer
 from s4fw.config.schema import Config
+from s4fw.core.counter import COUNTER_INDEX
 from s4fw.ledger.table import TableBusy, TableFull
 from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock
 from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.cellnames import CellNames
+from s4fw.process.checkpoints import CheckpointFiles
 from s4fw.process.credentials import Keeper
+from s4fw.process.durability import Durability
 from s4fw.process.estate import rates_of
 from s4fw.process.eventlog import EventLog
 from s4fw.process.exitcode import FINE
@@ -61,6 +64,10 @@ class Steward:
         self.facts = StewardFacts(
             self._table, self._clock, events, self._books, self._auditor, estate.started_s
         )
+        self._durability = Durability(
+            self._table, CheckpointFiles(seat.config.paths.state), estate.demands, self._tell_of
+        )
+        self._passed = self._marks_passed()
         self._keeper = Keeper(estate.credentials.of_steward, loop, self._tell)
         self._adopt(seat.config, seat.generation, estate.rates.version)
         self._over = loop.create_future()
@@ -74,11 +81,13 @@ class Steward:
         Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
         self._keep_books()
         self._each(CHORES_S, self._chores)
+        self._durability.start(self._loop)
         announce_up(self._seat)
         await self._over
         self._table.set_state(DRAINING)
         await server.close()
         self._books.close()
+        await self._durability.stop(self._loop)
         self._table.leave()
         return FINE
 
@@ -88,9 +97,12 @@ class Steward:
         self._keeper.adopt(config)
 
     def _tell(self, level: str, sentence: str) -> None:
+        self._tell_of("credentials", level, sentence)
+
+    def _tell_of(self, kind: str, level: str, sentence: str) -> None:
         """Something of this process's own, for the log and the last events."""
         log.log(LEVELS[level], sentence)
-        self.facts.hear(Event(time.time_ns(), "credentials", level, sentence, {}))
+        self.facts.hear(Event(time.time_ns(), kind, level, sentence, {}))
 
     def _hear(self, message: tuple[Any, ...]) -> None:
         match message:
@@ -134,7 +146,23 @@ class Steward:
             return
         self._loop.call_later(CATCH_UP_S if is_behind else BOOKS_S, self._keep_books)
 
+    def _marks_passed(self) -> int:
+        place = COUNTER_INDEX["marks_passed"]
+        return sum(self._table.counters(slot)[place] for slot in range(self._table.sizes.slots))
+
+    def _tell_of_marks(self) -> None:
+        """Say so when requests went on although the disk had not answered."""
+        passed, before = self._marks_passed(), self._passed
+        self._passed = passed
+        if passed > before:
+            self._tell_of(
+                "durability", "alarm", f"{passed - before} requests went on although the disk did"
+                " not answer; a power loss may forget what they cost",
+            )  # fmt: skip
+
     def _chores(self) -> None:
+        self._durability.tick()
+        self._tell_of_marks()
         self._auditor.look()
         try:
             self._upkeep.open_undivided()
@@ -143,6 +171,7 @@ class Steward:
             self._books.turn()  # rows that wait are read while their ids still mean the same
             if self._table.sweep_values().emptied:
                 self._books.forget_names()
+                self._durability.forget_names()
         except (TableBusy, TableFull) as fault:
             # Workers open what they need themselves; the next second tries again.
             log.warning("upkeep of the cells was put off: %s", type(fault).__name__)

@@ -24,10 +24,12 @@ from s4fw.core.breaker import Limits as BreakerLimits
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
+from s4fw.ledger.marks import Wait
 from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.window import Clock
 from s4fw.pricing import RateCard
 from s4fw.process.credentials import Recipient
+from s4fw.process.ear import StewardsEar
 from s4fw.process.estate import rates_of
 from s4fw.process.exitcode import FAILED, FINE
 from s4fw.process.factors import factors_of
@@ -116,6 +118,7 @@ class Worker:
         return built(
             config, generation, self._table, self._clock, rates, estate.tokens, self._offload,
             self._resolver, estate.hash_key, self._factors, self._fetch, self._breakers,
+            Wait(StewardsEar(estate.demands), config.durability == "strict"),
         )  # fmt: skip
 
     def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:

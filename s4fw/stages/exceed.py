@@ -26,6 +26,7 @@ from s4fw.core.verdict import Verdict
 from s4fw.errors import Refusal
 from s4fw.ledger.applied import Denial
 from s4fw.ledger.budgets import Budgets
+from s4fw.ledger.marks import Unmarked
 from s4fw.stages import price
 
 # Of clamps of one request: each budget may refuse once, and some of the rest may be taken by other
@@ -111,11 +112,11 @@ class Exceed:
                 return denial
             price.price(x)
             verdict = self._budgets.reserve(x)
-            if verdict is None:
+            if verdict is None or isinstance(verdict, Unmarked):  # it fits; see stages.budget
                 x.clamped_to = tokens
                 x.denied_by = None
                 self._counters[_CLAMPED] += 1
-                return None
+                return verdict
             if not isinstance(verdict, Denial):
                 return verdict
             refused = verdict
@@ -182,7 +183,7 @@ class Exceed:
             if verdict is refused:
                 before.restore(x)
                 return denial
-        if verdict is None:
+        if verdict is None or isinstance(verdict, Unmarked):
             x.denied_by = None
             self._counters[_REROUTED] += 1
         return verdict
