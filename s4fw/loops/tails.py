@@ -15,6 +15,7 @@ from s4fw.core.transcript import Item, Transcript
 from s4fw.loops.thresholds import WINDOW
 from s4fw.loops.turn import Turn, fingerprint, hashed
 
+JOINTS: Final = 24  # identities of items that a tail keeps
 LOOK_BACK: Final = 16  # items in which a remembered prefix is looked for: some 8 turns
 
 # Which lists of tools that may repeat hold all of these tools, as bits.
@@ -24,29 +25,50 @@ Lists = Callable[[Sequence[str]], int]
 class Tail:
     """What is known of a transcript up to one of its items."""
 
-    __slots__ = ("ends_assistant", "last", "last_but_one", "start", "total", "turns")
+    __slots__ = (
+        "ends_assistant", "items", "joints", "start", "total", "turns",
+    )  # fmt: skip
 
     def __init__(
         self,
         turns: tuple[Turn, ...],
         total: int,
         start: int,
-        last: int,
-        last_but_one: int,
         ends_assistant: bool,
+        items: int = 0,
+        joints: tuple[int, ...] = (0, 0),
     ) -> None:
         self.turns = turns  # the last WINDOW
         self.total = total  # turns in all
         self.start = start  # the item with which the last turn begins
-        self.last = last  # identity of the last item
-        self.last_but_one = last_but_one
         self.ends_assistant = ends_assistant
+        self.items = items  # how many items it is of
+        self.joints = joints  # identities of the last of them, those that were read at once
 
     def __repr__(self) -> str:
         return f"<Tail of {self.total} turns>"
 
+    @property
+    def last(self) -> int:
+        """Identity of the last item."""
+        return self.joints[-1]
 
-_START: Final = Tail((), 0, 0, 0, 0, False)
+    @property
+    def last_but_one(self) -> int:
+        """Identity of the one before it, 0 where there is none."""
+        return self.joints[-2]
+
+    def has_joint(self, items: int, last: int, last_but_one: int) -> bool:
+        """Whether a transcript of so many items that ended with these two is a beginning of this
+        one, as far as its last items are known."""
+        joints = self.joints
+        at = len(joints) - 1 - (self.items - items)
+        if at < 1 or joints[at] != last:
+            return False
+        return joints[at - 1] == last_but_one
+
+
+_START: Final = Tail((), 0, 0, False)
 
 
 class Tails:
@@ -92,9 +114,9 @@ class Tails:
         is_same_turn = not first.is_assistant or (t.is_joined and tail.ends_assistant)
         if not (is_same_turn and tail.total):
             return self._read(t, tail, at, first)
-        known = Tail(
-            tail.turns[:-1], tail.total - 1, tail.start, tail.last, tail.last_but_one, False
-        )
+        # Identities of items that are read again are dropped first.
+        joints = tail.joints[: max(len(tail.joints) - (at - tail.start), 0)] or (0, 0)
+        known = Tail(tail.turns[:-1], tail.total - 1, tail.start, False, tail.start, joints)
         return self._read(t, known, tail.start)
 
     def _begin(self, t: Transcript) -> tuple[int, int]:
@@ -135,7 +157,7 @@ class Tails:
     def _read(self, t: Transcript, tail: Tail, at: int, first: Item | None = None) -> Tail:
         """Read the items from `at` on and add their turns; remembers the tail after each turn."""
         count = len(t.spans)
-        identities = [tail.last_but_one, tail.last]
+        identities = [*tail.joints[-JOINTS:]] or [0, 0]
         said: list[Item] = []
         back: list[str] = []
         start = at
@@ -150,7 +172,7 @@ class Tails:
                 said.append(item)
             elif said:
                 back.append(item.text)
-            identities = [identities[1], _identity(item)]
+            identities.append(identity(item))
         return self._closed(t, tail, said, back, start, count, identities)
 
     def _closed(
@@ -166,30 +188,32 @@ class Tails:
         """The tail with one more turn, of the items from `start` to before `end`."""
         turns, total = tail.turns, tail.total
         if said:
-            turns = (*turns[1 - WINDOW :], self._turn(said, back))
+            turns = (*turns[1 - WINDOW :], self._turn(said, back, turns))
             total += 1
-        made = Tail(turns, total, start, identities[1], identities[0], bool(said) and not back)
+        joints = tuple(identities[-JOINTS:])
+        ends_assistant = bool(said) and not back
+        made = Tail(turns, total, start, ends_assistant, end, joints)
         self._put(t.digests[end - 1] + t.kind, made)
         return made
 
-    def _turn(self, said: list[Item], back: list[str]) -> Turn:
+    def _turn(self, said: list[Item], back: list[str], before: Sequence[Turn]) -> Turn:
         first = said[0]
         text = first.text
-        calls = list(first.calls)
-        for item in said[1:]:
-            if item.text:
-                text = f"{text}\x1f{item.text}" if text else item.text
-            calls += item.calls
+        calls = first.calls
+        if len(said) > 1:
+            text = "\x1f".join([item.text for item in said if item.text])
+            calls = [call for item in said for call in item.calls]
         lists = self._lists([name for name, _ in calls]) if calls else 0
-        return fingerprint(text, calls, "\x1f".join(back), bool(calls), lists)
+        result = back[0] if len(back) == 1 else "\x1f".join(back)
+        return fingerprint(text, calls, result, before, lists)
 
 
 def _skipping(turns: int) -> Tail:
     """The start of a reading that leaves out so many turns."""
-    return Tail((), turns, 0, 0, 0, False)
+    return Tail((), turns, 0, False)
 
 
-def _identity(item: Item) -> int:
+def identity(item: Item) -> int:
     """Tells an item from all others, its ids included."""
     whole = f"{item.ids}\x1f{item.text}"
     for name, arguments in item.calls:

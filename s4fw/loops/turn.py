@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Final
 
 KEY: Final = os.urandom(16)  # before any fork: all processes of a tree agree
@@ -19,6 +20,8 @@ KEY: Final = os.urandom(16)  # before any fork: all processes of a tree agree
 # Of a long result both ends count, and its length: 8 kB take about 25 us to fold and hash.
 CAP: Final = 4_096
 RESULT_MAX: Final = 2 * CAP
+
+FAMILIAR: Final = 20  # turns before, among which a turn may be nothing new
 
 TEXT_CHARS_MIN: Final = 20  # a shorter text of the assistant ("ok") says nothing
 
@@ -57,12 +60,15 @@ class Turn:
     r, rn, r2     the result, likewise
     t             the assistant's text, 0 where it is short
     tool          the name of the tool, or the first word of a command
+    is_error      whether the result reads like a failure; looked for only where it can matter:
+                  in a turn that is like one before (see `_compare`)
+    is_stale      whether nothing in it was new; set with the turns before it known
     lists         bits of the lists of tools that may repeat, of which every call is
     """
 
     __slots__ = (
-        "a", "a2", "an", "has_action", "has_result", "is_empty", "is_error", "lists", "r", "r2",
-        "rn", "t", "tool",
+        "a", "a2", "an", "has_action", "has_result", "is_empty", "is_error", "is_stale", "lists",
+        "r", "r2", "rn", "t", "tool",
     )  # fmt: skip
 
     def __init__(
@@ -71,7 +77,6 @@ class Turn:
         action: tuple[int, int, int],
         result: tuple[int, int, int],
         t: int,
-        is_error: bool,
         is_empty: bool,
         has_action: bool,
         has_result: bool,
@@ -81,7 +86,8 @@ class Turn:
         self.a, self.an, self.a2 = action
         self.r, self.rn, self.r2 = result
         self.t = t
-        self.is_error = is_error
+        self.is_error = False
+        self.is_stale = False
         self.is_empty = is_empty
         self.has_action = has_action
         self.has_result = has_result
@@ -101,14 +107,19 @@ _NOTHING = _three(b"")
 
 
 def fingerprint(
-    text: str, calls: list[tuple[str, str]], result: str, has_call: bool, lists: int = 0
+    text: str,
+    calls: Sequence[tuple[str, str]],
+    result: str,
+    before: Sequence[Turn] = (),
+    lists: int = 0,
 ) -> Turn:
-    """The turn in which the assistant said `text` and made `calls`, and `result` came back.
+    """The turn in which the assistant said `text` and made `calls`, and `result` came back;
+    `before` are the turns before it.
 
     Agents without tools speak in a text protocol: their action is the last fenced block of the
     text, or all of it.
     """
-    if has_call:
+    if calls:
         tool = "|".join([name for name, _ in calls])
         action = "\x1f".join([f"{name}:{arguments}" for name, arguments in calls])
         has_action = True
@@ -116,17 +127,33 @@ def fingerprint(
         action, tool = _spoken_action(text)
         has_action = bool(tool)
     back = _capped(without_reminders(result).encode("utf-8", "replace"))
-    return Turn(
+    turn = Turn(
         hashed(tool.encode("utf-8", "replace")),
         _three(action.encode("utf-8", "replace")),
         _three(back) if back else _NOTHING,
         hashed(text.encode("utf-8", "replace")) if len(text) >= TEXT_CHARS_MIN else 0,
-        is_error(back),
         is_empty(back),
         has_action,
         bool(back),
         lists,
     )
+    if _compare(turn, before[-FAMILIAR:]):
+        turn.is_error = is_error(back)
+    return turn
+
+
+def _compare(turn: Turn, before: Sequence[Turn]) -> bool:
+    """Find out whether anything in a turn is new; returns whether it is like one before in so much
+    that it matters whether it failed."""
+    action = fold = bare = result = result_fold = False
+    for old in before:
+        action = action or old.a == turn.a
+        fold = fold or old.an == turn.an
+        bare = bare or old.a2 == turn.a2
+        result = result or old.r == turn.r
+        result_fold = result_fold or old.rn == turn.rn
+    turn.is_stale = (action and result_fold) or (fold and result)
+    return action or fold or bare or result or result_fold
 
 
 def _spoken_action(text: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from s4fw.loops.thresholds import (
     EMPTY,
     FAILING,
     NEAR_REPEAT,
+    NOVELTY,
     PERIOD_MAX,
     REPEAT,
     SAME_TEXT,
@@ -124,6 +125,16 @@ def _periods_needed(m: _Matches, k: Thresholds, q: int) -> int:
     return max(k.cycle_near, k.poll // q)
 
 
+def judge_tail(turns: Sequence[Turn], k: Thresholds) -> Finding | None:
+    """The same, and where there is none, turns in which nothing was new."""
+    found = judge(turns, k)
+    if found is None and turns and turns[-1].is_stale:
+        stale = stale_turns(turns)
+        if stale >= k.novelty:
+            return Finding(NOVELTY, 0, stale)
+    return found
+
+
 def judge(turns: Sequence[Turn], k: Thresholds) -> Finding | None:
     """The loop that the last turns are, None where they are none.  `turns`: at most WINDOW."""
     count = len(turns)
@@ -217,21 +228,11 @@ def _stagnates(turns: Sequence[Turn], distinct: int) -> bool:
 
 
 def stale_turns(turns: Sequence[Turn]) -> int:
-    """How many turns at the end did and got nothing that was new in the window.  For warnings: it
-    sees loops without a period, and some work that only looks like one."""
+    """How many turns at the end did and got nothing that was new.  For warnings: it sees loops
+    without a period, and some work that only looks like one."""
     streak = 0
-    for at in range(len(turns) - 1, 0, -1):
-        if not _is_stale(turns[at], turns[:at]):
+    for at in range(len(turns) - 1, -1, -1):
+        if not turns[at].is_stale:
             break
         streak += 1
     return streak
-
-
-def _is_stale(turn: Turn, before: Sequence[Turn]) -> bool:
-    action = fold = result = result_fold = False
-    for old in before:
-        action = action or old.a == turn.a
-        fold = fold or old.an == turn.an
-        result = result or old.r == turn.r
-        result_fold = result_fold or old.rn == turn.rn
-    return (action and result_fold) or (fold and result)
