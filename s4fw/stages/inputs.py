@@ -45,11 +45,12 @@ _Pending = list[tuple[int, str, Run, int, int]]
 class Estimate:
     """Of one request whose input was not counted exactly."""
 
-    __slots__ = ("family", "flat", "tokens")
+    __slots__ = ("family", "flat", "strict", "tokens")
 
-    def __init__(self, family: Family, tokens: int, flat: int) -> None:
+    def __init__(self, family: Family, tokens: int, flat: int, strict: int) -> None:
         self.family = family
         self.tokens = tokens  # o200k's count of the texts
+        self.strict = strict  # the bound by bytes
         self.flat = flat  # what is held beside the texts, by no factor
 
 
@@ -119,17 +120,19 @@ class Inputs:
 
     def _bounded(self, x: Exchange, is_known: bool, sums: list[int]) -> Awaitable[None] | None:
         request = x.request
+        x.estimate = None
         if is_known:
             self._hold(x, sums[0] + request.tokens_extra)
             return None
         flat = request.tokens_extra + FLAT
         strict = sums[0] + flat
-        x.estimate = None
         if self._factors is not None:
             family = family_of(x.route.provider, request.model)
             factor = self._factors.of(family)
             if _is_all_here(x):
-                x.estimate = Estimate(family, sums[1], flat)
+                most = x.price.max_in
+                bytes_bound = strict if most is None else min(strict, most)
+                x.estimate = Estimate(family, sums[1], flat, bytes_bound)
             strict = min(strict, -(-sums[1] * factor // PLAIN) + flat)
         self._hold_unknown(x, strict)
         if self._ask is None or not _is_all_here(x):

@@ -279,3 +279,35 @@ def test_calibrated_counting_holds_less_and_shows_its_factors(
         factor(proxy, "claude-since-4.7"),
     )
     assert_paid(proxy, simulator, "all")
+
+
+def test_calibrated_bound_near_the_cap_is_checked_by_the_provider(
+    simulator: Simulator, firewall: Callable[..., Firewall]
+) -> None:
+    """Where the byte bound would have refused, a count decides; without one the byte bound does."""
+    text = "The quick brown fox jumps over the lazy dog. " * 200
+    messages = [{"role": "user", "content": text}]
+    proxy = firewall(
+        budgets=budget(25_000_000),
+        upstreams=every_api(simulator),
+        pricing={"counting": "calibrated"},
+        server={"workers": 1},
+    )
+    simulator.faults("status:500", times=1)
+    assert 402 == post_messages(proxy, messages=messages).status
+    assert 1 == simulator.request_count()
+    answer = post_messages(proxy, messages=messages)
+    assert (200, "allow") == (answer.status, answer.headers["x-s4fw-decision"])
+    assert 3 == simulator.request_count()
+    assert_paid(proxy, simulator, "all")
+
+
+def test_calibrated_bound_with_room_for_the_bytes_asks_nobody(
+    simulator: Simulator, firewall: Callable[..., Firewall]
+) -> None:
+    """A question is a call to the provider: only where it matters."""
+    proxy = firewall(
+        budgets=budget(10**9), upstreams=every_api(simulator), pricing={"counting": "calibrated"}
+    )
+    assert 200 == post_messages(proxy, messages=[{"role": "user", "content": "word " * 900}]).status
+    assert 1 == simulator.request_count()
