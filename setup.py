@@ -62,6 +62,7 @@ setup(
         "boto3==1.44.5",
         "cffi==2.1.1",
         "click==8.5.1",
+        "cryptography==50.0.2",
         "h11==0.16.0",
         "httptools==0.9.0",
         "mypy-extensions==1.2.0",
@@ -74,12 +75,14 @@ setup(
         "uvloop==0.23.0",
     ],
     extras_require={
+        "parquet": ["pyarrow"],  # `s4fw audit export --format parquet`
         "test": [
             "anthropic==2.12.0",
             "genai-prices==0.2.3",  # what our prices are compared with
             "trustme==1.2.1",
             "hypothesis==6.170.15",
             "langchain-openai==1.7.3",
+            "moto[s3,server]==5.2.5",
             "mypy==2.4.1",  # brings mypyc too
             "openai==3.54.0",
             "pytest==9.2.0",

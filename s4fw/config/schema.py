@@ -14,6 +14,7 @@ from s4fw.config.budgets import BUDGETS_MAX, Budget
 from s4fw.config.fleet import Fleet, budget_of_one, key_of_one, limits_of_one
 from s4fw.config.forms import Choice
 from s4fw.config.keys import Key
+from s4fw.config.ledger import Ledger
 from s4fw.config.limits import Limits
 from s4fw.config.listeners import Admin, Server
 from s4fw.config.paths import Paths
@@ -48,6 +49,7 @@ class Config(Section):
         " `strict` refuses with 503 what could not be written down.",
         "relaxed",
     )
+    ledger: Ledger = setting("A line for each exchange, chained and signed.", {})
     paths: Paths = setting("Where state is kept.", {})
 
     source_path: str | None = Field(None, alias="(source)", exclude=True)
@@ -104,6 +106,10 @@ class Config(Section):
             ("server.tls", "off" if self.server.tls is None else "on"),
             ("admin.host", self.admin.host),
             ("admin.port", self.admin.port),
+            ("ledger.enabled", self.ledger.enabled),
+            ("ledger.dir", str(self.ledger.dir or "unset")),
+            ("ledger.key", str(self.ledger.key.file if self.ledger.key else "unset")),
+            ("ledger.s3", "none" if self.ledger.s3 is None else str(self.ledger.s3)),
             ("paths.runtime", str(self.paths.runtime)),
             ("paths.state", str(self.paths.state)),
         )

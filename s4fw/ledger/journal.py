@@ -129,12 +129,13 @@ class JournalRow(NamedTuple):
     further_runs: int = 0  # runs of a model beside the one whose tokens these are
     tools_id: int = 0  # value id of the names of the tools; 0: not kept
     tools: int = 0
-    sent_ms: int = 0  # until the first byte was sent upstream; 0: none was
+    sent_us: int = 0  # until the first byte was sent upstream
     retries: int = 0
     tier: str = ""
     loop: str = ""
     is_stream: bool = False
     is_client_gone: bool = False
+    dropped: int = 0  # of a gap row: how many rows the ring had no room for
 
     @property
     def is_accrued(self) -> bool:
@@ -168,7 +169,8 @@ def _tail_of(x: Exchange, price: int, code: int) -> tuple[int, ...]:
         price,
         *tokens,
         *(duration_ms, first_byte_ms, code),
-        *(write_12h, audio_out, x.tools_id, (x.sent_ns - started_ns) // 1_000_000),
+        *(write_12h, audio_out, x.tools_id),
+        min((x.sent_ns - started_ns) // 1000, 0xFFFFFFFF),
         *(searches, x.tools, x.retries, further),
         _TIER_INDEX.get(tier, len(TIERS) - 1) if tier else 0,
         x.loop,
@@ -223,7 +225,7 @@ def read(rows: bytes) -> Iterator[JournalRow]:
     for at in range(0, len(rows), ROW_BYTES):
         fields = _ALL.unpack_from(rows, at)
         seq, at_ns, request, kind, reason, decision, count, status, slot = fields[:9]
-        code = CODES[fields[46]] if fields[46] < len(CODES) else None
+        code = CODES[fields[46]] if fields[46] < len(CODES) and kind != Kind.GAP else None
         yield JournalRow(
             seq=seq,
             at_ns=at_ns,
@@ -245,7 +247,7 @@ def read(rows: bytes) -> Iterator[JournalRow]:
             cache_write_12h=fields[47],
             audio_output=fields[48],
             tools_id=fields[49],
-            sent_ms=fields[50],
+            sent_us=fields[50],
             web_searches=fields[51],
             tools=fields[52],
             retries=fields[53],
@@ -254,4 +256,5 @@ def read(rows: bytes) -> Iterator[JournalRow]:
             loop=LOOPS[fields[56]] if fields[56] < len(LOOPS) else "",
             is_stream=bool(fields[57] & _IS_STREAM),
             is_client_gone=bool(fields[57] & _IS_CLIENT_GONE),
+            dropped=fields[46] if kind == Kind.GAP else 0,
         )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
+from typing import Protocol
 
 from s4fw.admin.facts import Event
 from s4fw.core.attribution import OTHER
 from s4fw.ledger import journal
+from s4fw.ledger.journal import JournalRow
 from s4fw.ledger.table import Table
 from s4fw.process.eventlog import BudgetOf, EventLog, is_told
 from s4fw.process.spend import Spend, SpendFile, columns_of
@@ -18,6 +21,18 @@ ROWS_AT_ONCE = 128  # of one slot: well below a millisecond, because a worker ma
 WRITE_EACH_S = 1.0
 WRITE_SHARE = 20  # at least this many times as long as a write took lies between two
 UNWRITTEN_MAX = 1024  # rows of one slot: a quarter of its ring, then the file is written earlier
+
+
+class Ledger(Protocol):
+    """Where every row is written down, too (`s4fw.process.scribe`)."""
+
+    @property
+    def is_behind(self) -> bool: ...
+    def begin(self, table: str, tails: Sequence[int], heads: Sequence[int]) -> None: ...
+    def note(self, row: JournalRow, names: Sequence[str | None]) -> None: ...
+    def keep(self) -> bool: ...
+    def rest(self) -> None: ...
+    def close(self) -> None: ...
 
 
 class Bookkeeper:
@@ -31,6 +46,7 @@ class Bookkeeper:
         events: EventLog,
         budget_of: BudgetOf,
     ) -> None:
+        self.scribe: Ledger | None = None  # where a ledger is written, set before the first turn
         self._table = table
         self._file = file
         self._table_id = table_id
@@ -57,6 +73,8 @@ class Bookkeeper:
             is_due = time.monotonic() >= self._write_at_s
             if is_due or max(self._unwritten) >= UNWRITTEN_MAX:
                 self._write()
+        elif self.scribe is not None:
+            self.scribe.rest()
         return taken == ROWS_AT_ONCE
 
     def forget_names(self) -> None:
@@ -70,6 +88,8 @@ class Bookkeeper:
                 pass
             if any(self._unwritten):
                 self._write()
+            if self.scribe is not None:
+                self.scribe.close()
         self._file.release()
 
     def _open(self) -> bool:
@@ -84,13 +104,28 @@ class Bookkeeper:
                 self._alarm("spend_unreadable", "spend.json cannot be read; rows wait")
             self._can_read = False
             return False
+        for slot in range(self._slots):
+            self._agree(slot)
+        if self.scribe is not None and not self._begin_ledger(self.scribe):
+            return False
         self._is_open = True
         if not was_readable:
             log.error("the sums of spend could not be read; they were set aside and begin anew")
             self._alarm("spend_unreadable", "spend.json could not be read; it was set aside")
-        for slot in range(self._slots):
-            self._agree(slot)
         self._write()  # notes since when, and tells at once where it cannot be written
+        return True
+
+    def _begin_ledger(self, scribe: Ledger) -> bool:
+        """Whether the ledger goes on where it ended; until it does, rows wait in their rings."""
+        heads = [info.tail + info.ring_lag for info in self._table.slots()]
+        try:
+            scribe.begin(self._table_id, self.spend.tails, heads)
+        except OSError as fault:
+            if self._can_read:
+                log.error("the ledger cannot be opened: errno %d", fault.errno or 0)
+                self._alarm("ledger_full", "the ledger cannot be opened; rows wait")
+            self._can_read = False
+            return False
         return True
 
     def _agree(self, slot: int) -> None:
@@ -104,6 +139,7 @@ class Bookkeeper:
         """Add up rows of one slot, those of the same values together; returns how many."""
         rows, tail = self._table.drain(slot, self.spend.tails[slot], ROWS_AT_ONCE)
         sums: dict[tuple[int, ...], list[int]] = {}
+        scribe = self.scribe
         for row in journal.read(rows):
             columns = columns_of(row)
             if columns is not None:
@@ -115,6 +151,8 @@ class Bookkeeper:
                         sum_of[at] += amount
             if is_told(row):
                 self._events.note_row(row, self._names_of(row.values), self._budget_of)
+            if scribe is not None:
+                scribe.note(row, self._names_of(row.values))
         for values, total in sums.items():
             self.spend.add_columns(total, self._names_of(values))
         taken = tail - self.spend.tails[slot]
@@ -124,6 +162,15 @@ class Bookkeeper:
 
     def _names_of(self, values: tuple[int, ...]) -> list[str | None]:
         return [self._name(value_id) for value_id in values]
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether rows wait for long: what their ids mean must be kept until they are written."""
+        return self.scribe is not None and self.scribe.is_behind
+
+    def text_of(self, value_id: int) -> str | None:
+        """The text of a value id, None for 0."""
+        return self._name(value_id)
 
     def _name(self, value_id: int) -> str | None:
         if not value_id:
@@ -138,8 +185,11 @@ class Bookkeeper:
         return name
 
     def _write(self) -> None:
-        """The file first, then the room: a death between the two repeats nothing."""
+        """The ledger, the file, then the room: a death in between repeats nothing."""
         started_s = time.monotonic()
+        if self.scribe is not None and not self.scribe.keep():
+            self._write_at_s = started_s + WRITE_EACH_S
+            return
         try:
             self._file.write(self.spend, self._table_id)
         except OSError as fault:

@@ -37,6 +37,7 @@ class Estate:
         runtime = rundir.made(config.paths.runtime)
         state = rundir.made(config.paths.state)
         self.hash_key = rundir.kept_key(state / "labels.key")
+        _judge_ledger(config)
         self.lock = MasterLock(runtime / "master.lock")
         self.started_s = time.time_ns() // 10**9
         self.opened = opened(runtime, state)
@@ -89,6 +90,25 @@ def rates_of(config: Config) -> RateCard:
         residencies=config.residencies_of_upstreams,
         inference_geo="us" if config.pricing.inference_geo == "us" else "",
     )
+
+
+def _judge_ledger(config: Config) -> None:
+    """Make or read the key that signs the ledger, where one is kept.  Raises Stop."""
+    if not config.ledger.enabled:
+        return
+    # Only here: it takes time and memory that nobody else shall pay for.
+    from s4fw.ledger.signing import KeySigner
+
+    path = config.ledger.key_path(config.paths.state)
+    try:
+        if config.ledger.key is None:
+            KeySigner.kept(path)
+        else:
+            KeySigner.load(path)
+    except OSError as fault:
+        raise Stop(CONFIGURATION, f"ledger.key: cannot read {path}: {fault.strerror}") from fault
+    except ValueError as fault:
+        raise Stop(CONFIGURATION, f"ledger.key: {path} {fault}") from fault
 
 
 def _judged(config: Config, rates: RateCard) -> RateCard:

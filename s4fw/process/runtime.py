@@ -55,6 +55,7 @@ def built(
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
+    table.set_strict(config.ledger.is_strict)
     values_max = dict(config.attribution.max_values)
     share = config.share
     callers = Callers(table, share.limits, share.keys)

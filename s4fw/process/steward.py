@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -38,6 +38,9 @@ from s4fw.process.lifeline import Lifeline
 from s4fw.process.seat import DRAINING, Seat, announce_up
 from s4fw.process.spend import SpendFile
 from s4fw.process.witness import LEVELS
+
+if TYPE_CHECKING:
+    from s4fw.process.ledgerdesk import LedgerDesk
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,7 @@ class Steward:
             self._table, CheckpointFiles(seat.config.paths.state), estate.demands, self._tell_of
         )
         self._passed = self._marks_passed()
+        self._ledger = self._opened_ledger()
         self._keeper = Keeper(estate.credentials.of_steward, loop, self._tell)
         self._adopt(seat.config, seat.generation, estate.rates.version)
         self._over = loop.create_future()
@@ -87,14 +91,31 @@ class Steward:
         self._table.set_state(DRAINING)
         await server.close()
         self._books.close()
+        if self._ledger is not None:
+            await self._ledger.close()
         await self._durability.stop(self._loop)
         self._table.leave()
         return FINE
+
+    def _opened_ledger(self) -> LedgerDesk | None:
+        """The ledger's desk, where one is kept; the books then write it before anything else."""
+        config = self._seat.config
+        if not config.ledger.enabled:
+            return None
+        # Only here: what signs takes time and memory that nobody else shall pay for.
+        from s4fw.process.ledgerdesk import LedgerDesk
+
+        name, text, key = self.facts.budget_name, self._books.text_of, self._seat.estate.hash_key
+        desk = LedgerDesk(config, self._table, key, self._loop, name, text, self._tell_of)
+        self._books.scribe = desk.scribe
+        return desk
 
     def _adopt(self, config: Config, generation: int, prices_version: str) -> None:
         self._upkeep = Upkeep(self._table, config.share.budgets, self._clock)
         self.facts.adopt(config, generation, prices_version)
         self._keeper.adopt(config)
+        if self._ledger is not None:
+            self._ledger.adopt(config)
 
     def _tell(self, level: str, sentence: str) -> None:
         self._tell_of("credentials", level, sentence)
@@ -167,6 +188,8 @@ class Steward:
         try:
             self._upkeep.open_undivided()
             self._upkeep.open_next()
+            if self._books.is_behind:
+                return  # what the ids of rows that wait mean must stay known
             self._upkeep.close_over()
             self._books.turn()  # rows that wait are read while their ids still mean the same
             if self._table.sweep_values().emptied:

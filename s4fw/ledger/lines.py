@@ -1,0 +1,166 @@
+"""What a line of the ledger says: the figures of one journal row.  See docs/reference/ledger.md.
+
+A figure that is zero and a name that is not given are left out, so lines stay short.  Prompts and
+answers are in no row, so they can be in no line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import orjson
+
+from s4fw.core.attribution import DIMENSIONS, OTHER, UNATTRIBUTED
+from s4fw.ledger.journal import JournalRow, Kind
+
+# Kinds of lines that are journal rows, by what they are called in the ledger.
+ROW_KINDS = {
+    Kind.SETTLE: "settle",
+    Kind.VOID: "void",
+    Kind.BLOCK: "block",
+    Kind.CORRECT: "correct",
+    Kind.RECOVER: "recover",
+    Kind.GAP: "gap",
+    Kind.EVENT: "event",
+}
+ROWS = frozenset(ROW_KINDS.values())
+TOKENS = (
+    "uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_30m",
+    "cache_write_12h", "output", "reasoning", "audio_input", "audio_output", "web_searches",
+)  # fmt: skip
+# What every row may have, in the order in which it is exported.
+FIGURES = (
+    "kind", "at", "id", "slot", "seq", "decision", "status", "code", "reason", "loop", *DIMENSIONS,
+    "tier", "prices", "reserved_nusd", "charged_nusd", "accrued", *TOKENS, "further_runs",
+    "stream", "client_gone", "retries", "tools", "tool_names", "sent_us", "first_byte_ms",
+    "duration_ms",
+)  # fmt: skip
+
+
+class Fields(Protocol):
+    """What the configuration says about names: `plain`, `hash` or `omit` for each."""
+
+    @property
+    def agent(self) -> str: ...
+    @property
+    def session(self) -> str: ...
+    @property
+    def customer(self) -> str: ...
+    @property
+    def tools(self) -> str: ...
+
+
+class Names:
+    """Writes names as the configuration wants them; hashes are keyed and always the same."""
+
+    def __init__(self, fields: Fields, key: bytes) -> None:
+        self._forms = {
+            "agent": fields.agent,
+            "session": fields.session,
+            "customer": fields.customer,
+        }
+        self._tools = fields.tools
+        self._key = key
+
+    def of(self, dimension: str, value: str) -> str | None:
+        """One value of a dimension; None where it is left out."""
+        form = self._forms.get(dimension, "plain")
+        if form == "plain" or value in (OTHER, UNATTRIBUTED):
+            return value
+        return self._hashed(dimension, value) if form == "hash" else None
+
+    def of_tools(self, names: str) -> str | None:
+        """The names of tools, separated by commas."""
+        if self._tools == "plain":
+            return names
+        if self._tools != "hash":
+            return None
+        return ",".join(self._hashed("tool", name) for name in names.split(","))
+
+    def _hashed(self, what: str, value: str) -> str:
+        text = f"{what}\0{value}".encode()
+        return "h_" + hashlib.blake2b(text, key=self._key, digest_size=8).hexdigest()
+
+
+def body_of(
+    row: JournalRow, at: str, named: Mapping[str, str], prices: str | None, tools: str | None
+) -> bytes:
+    """One row as an open JSON object: `cells` can still be added with `with_cells`.
+
+    `at` is the moment as text, `named` its values as they are to be written.
+    """
+    content: dict[str, Any] = {"kind": ROW_KINDS[row.kind], "at": at}
+    if any(row.request):
+        content["id"] = "fw_" + row.request.hex()
+    content |= {"slot": row.slot, "seq": row.seq, "decision": row.decision.name.lower()}
+    figures: dict[str, Any] = {
+        "status": row.status,
+        "code": row.code,
+        "reason": row.reason.name.lower() if row.reason else None,
+        "loop": row.loop,
+        **named,
+        "tier": row.tier,
+        "prices": prices,
+        "reserved_nusd": row.reserved_nusd,
+        "charged_nusd": row.charged_nusd,
+        "accrued": row.is_accrued and row.charged_nusd != 0,
+        **_tokens(row),
+        "further_runs": row.further_runs,
+        "stream": row.is_stream,
+        "client_gone": row.is_client_gone,
+        "retries": row.retries,
+        "tools": row.tools,
+        "tool_names": tools,
+        "sent_us": row.sent_us,
+        "first_byte_ms": row.first_byte_ms,
+        "duration_ms": row.duration_ms,
+    }
+    content |= {name: value for name, value in figures.items() if value}
+    return orjson.dumps(content)
+
+
+def _tokens(row: JournalRow) -> dict[str, int]:
+    uncached, read, write_5m, write_1h, write_other, output, reasoning, audio = row.tokens
+    return {
+        "uncached_input": uncached,
+        "cache_read": read,
+        "cache_write_5m": write_5m,
+        "cache_write_1h": write_1h,
+        "cache_write_30m": write_other - row.cache_write_12h,
+        "cache_write_12h": row.cache_write_12h,
+        "output": output,
+        "reasoning": reasoning,
+        "audio_input": audio - row.audio_output,
+        "audio_output": row.audio_output,
+        "web_searches": row.web_searches,
+    }
+
+
+def with_cells(body: bytes, cells: Sequence[int]) -> bytes:
+    """The body with the numbers of the cells that its money is in (see `cell_body`)."""
+    return body[:-1] + b',"cells":[' + b",".join(b"%d" % cell for cell in cells) + b"]}"
+
+
+def cell_body(number: int, content: Mapping[str, Any]) -> bytes:
+    """The line that says what the number of a cell stands for, once in each segment."""
+    return orjson.dumps({"kind": "cell", "cell": number, **content})
+
+
+def ring_gap_body(row: JournalRow, at: str) -> bytes:
+    """Rows that were dropped because a ring was full, as the table counted them."""
+    content = {"kind": "gap", "at": at, "slot": row.slot, "seq": row.seq, "why": "ring_full"}
+    return orjson.dumps(content | {"rows": row.dropped})
+
+
+def gap_body(at: str, slot: int, first: int, last: int, why: str, nusd: int | None) -> bytes:
+    """Rows that were published and never written here, by their numbers in the slot's ring.
+
+    `nusd` is what they charged, None where nobody knows any more.
+    """
+    content = {"kind": "gap", "at": at, "slot": slot, "first": first, "last": last, "why": why}
+    content["rows"] = last - first + 1
+    if nusd is not None:
+        content["charged_nusd"] = nusd
+    return orjson.dumps(content)
