@@ -2,6 +2,7 @@
 #
 #   make run     build, then start the firewall in front of the built-in simulator
 #   make test    build, then pass all tests
+#   make sdk     the real SDKs in every situation, those of Node too (needs node, npm, a registry)
 #   make demo    500 parallel calls against a cap that pays for exactly 40
 #   make check   style and types
 #   make stress  the counter table under random SIGKILL, longer than in make test
@@ -18,13 +19,16 @@ ADMIN_PORT ?= 9090
 BIN := .venv/bin
 SOURCES := $(wildcard native/*.c native/*.h native/*.py)
 
-.PHONY: run test demo check stress prove bench docs wheel test-compiled clean
+.PHONY: run test sdk demo check stress prove bench docs wheel test-compiled clean
 
 run: .venv/built
 	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) $(BIN)/python -m s4fw try --port $(PORT) --admin-port $(ADMIN_PORT) --dir .run
 
 test: .venv/tested-with
 	$(BIN)/python -m pytest -n auto --dist worksteal tests
+
+sdk: .venv/tested-with tests/sdk/node/node_modules/installed
+	$(BIN)/python -m pytest -n auto --dist worksteal -m '' tests/sdk
 
 demo: .venv/built
 	@$(BIN)/python -m s4fw demo
@@ -64,6 +68,12 @@ COPIED := $(filter-out .git .venv .compiled .run .s4fw build dist s4fw,$(shell l
 	find .compiled -name '*.so' -delete
 	cd .compiled && S4FW_COMPILE=1 ../$(BIN)/python -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
 	cd .compiled && ../$(BIN)/python -m zipfile --extract dist/*.whl .
+	@touch $@
+
+tests/sdk/node/node_modules/installed: tests/sdk/node/package-lock.json
+	@command -v node >/dev/null && command -v npm >/dev/null || { echo "missing: node and npm (Debian: apt-get install nodejs npm)"; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || { echo "missing: Node 20 or newer; found `node --version`"; exit 1; }
+	cd tests/sdk/node && npm ci --silent --no-audit --no-fund
 	@touch $@
 
 .venv/bin/python:

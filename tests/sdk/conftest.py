@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.harness import Simulator
-from tests.sdk.clients import PYTHON
+from tests.sdk.clients import NODE, PYTHON
 from tests.sdk.estate import Estate
 
 
@@ -16,9 +16,11 @@ def running_estate(
     simulator_process: Simulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Estate]:
     """Take `estate` instead."""
-    estate = Estate(tmp_path_factory.mktemp("sdk"), simulator_process, PYTHON)
+    estate = Estate(tmp_path_factory.mktemp("sdk"), simulator_process, PYTHON + NODE)
     yield estate
     estate.stop()
+    for client in PYTHON + NODE:
+        client.close()
 
 
 @pytest.fixture

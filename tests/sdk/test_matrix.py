@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sdk.ask import Door, Seen
-from tests.sdk.clients import PYTHON, Client
+from tests.sdk.clients import NODE, PYTHON, Client
 from tests.sdk.estate import Books, Estate
 from tests.sdk.situations import SITUATIONS, Played, Situation
 
@@ -26,6 +26,13 @@ def cells(clients: tuple[Client, ...]) -> list[Any]:
 def test_client_in_situation(estate: Estate, situation: Situation, client: Client) -> None:
     """An application changes its base URL and its key, and sees what it would have seen, or one
     typed error; what it costs is the same on both sides."""
+    situation.expect(play(estate, situation, client))
+
+
+@pytest.mark.node
+@pytest.mark.parametrize(("situation", "client"), cells(NODE))
+def test_client_in_node_in_situation(estate: Estate, situation: Situation, client: Client) -> None:
+    """The same for the SDKs of the other language; they retry and raise in ways of their own."""
     situation.expect(play(estate, situation, client))
 
 

@@ -1,4 +1,4 @@
-"""The columns of the matrix."""
+"""The columns of the matrix: PYTHON in `make test`, NODE too in `make sdk`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from tests.sdk.clients.anthropic_sdk import AsyncMessages, Messages
 from tests.sdk.clients.bedrock_sdk import BearerConverse, Converse, Invoke
 from tests.sdk.clients.client import Client
 from tests.sdk.clients.langchain_sdk import LangChain
+from tests.sdk.clients.node_sdk import NodeChat, NodeEmbeddings, NodeMessages, NodeResponses
 from tests.sdk.clients.openai_sdk import (
     AsyncChat,
     AsyncResponses,
@@ -29,5 +30,6 @@ PYTHON: tuple[Client, ...] = (
     Invoke(),
     BearerConverse(),
 )
+NODE: tuple[Client, ...] = (NodeChat(), NodeResponses(), NodeEmbeddings(), NodeMessages())
 
-__all__ = ["PYTHON", "Client"]
+__all__ = ["NODE", "PYTHON", "Client"]

@@ -42,6 +42,9 @@ class Client(ABC):
     def problem(self, raised: Exception) -> Problem:
         """What the SDK tells about a failure.  Raises what is none of the SDK's own errors."""
 
+    def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """Give back what was kept between calls."""
+
 
 def note(seen: Seen, status: int, headers: Any) -> None:
     """Write one HTTP answer down, when its head is there."""
