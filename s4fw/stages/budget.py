@@ -10,7 +10,9 @@ from s4fw.core.verdict import Verdict
 from s4fw.ledger.applied import Denial
 from s4fw.ledger.budgets import Budgets
 from s4fw.ledger.marks import Unmarked
-from s4fw.stages.exceed import Exceed
+from s4fw.stages.exceed import Before, Exceed
+
+TRIES = 8  # each fails only if others took what was left while it waited
 
 
 class Budget(Stage):
@@ -25,18 +27,35 @@ class Budget(Stage):
     def admit(self, x: Exchange) -> Admitted:
         """Take the reservation, or say which budget it does not fit; some budgets then take a
         smaller one."""
-        verdict: Admitted = self._budgets.reserve(x)
-        if verdict is None:
-            return None
-        if isinstance(verdict, Denial):
-            verdict = self._exceed.instead(x, verdict)
-        if isinstance(verdict, Unmarked):
-            return self._budgets.reserve_marked(x)
-        return self._then_marked(x, verdict) if isinstance(verdict, Awaitable) else verdict
+        verdict = self._budgets.reserve(x)
+        if verdict is None or (isinstance(verdict, Denial) and not self._exceed.knows(verdict)):
+            return verdict
+        before = Before(x)
+        made = self._exceed.instead(x, verdict) if isinstance(verdict, Denial) else verdict
+        if isinstance(made, Awaitable):
+            return self._later(x, made, before)
+        return self._marked(x, before) if isinstance(made, Unmarked) else made
 
-    async def _then_marked(self, x: Exchange, waiting: Awaitable[Verdict]) -> Verdict:
+    async def _later(self, x: Exchange, waiting: Awaitable[Verdict], before: Before) -> Verdict:
         verdict = await waiting
-        return await self._budgets.reserve_marked(x) if isinstance(verdict, Unmarked) else verdict
+        return await self._marked(x, before) if isinstance(verdict, Unmarked) else verdict
+
+    async def _marked(self, x: Exchange, before: Before) -> Verdict:
+        """Wait for a durable mark.  Where others took meanwhile what was left, begin anew with the
+        request as it came."""
+        verdict: Verdict = None
+        for _ in range(TRIES):
+            verdict = await self._budgets.reserve_marked(x)
+            if not isinstance(verdict, Denial):
+                return verdict
+            before.restore(x)
+            verdict = self._budgets.reserve(x)
+            if isinstance(verdict, Denial):
+                made = self._exceed.instead(x, verdict)
+                verdict = await made if isinstance(made, Awaitable) else made
+            if not isinstance(verdict, Unmarked):
+                return verdict
+        return verdict
 
     def sent(self, x: Exchange) -> None:
         """From here on a crash charges the whole reservation."""

@@ -19,7 +19,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Protocol
 
-from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.stage import Stage
 from s4fw.core.verdict import Verdict
@@ -32,9 +31,6 @@ from s4fw.stages import price
 # Of clamps of one request: each budget may refuse once, and some of the rest may be taken by other
 # workers meanwhile.
 TRIES = 16
-
-_CLAMPED = COUNTER_INDEX["clamped"]
-_REROUTED = COUNTER_INDEX["rerouted"]
 
 
 class Clamp(Protocol):
@@ -71,7 +67,6 @@ class Exceed:
         configured: Sequence[Configured],
         budgets: Budgets,
         again: Sequence[Stage],
-        counters: memoryview,
     ) -> None:
         self._least: Mapping[str, int] = {
             budget.id: budget.clamp.min_output_tokens
@@ -85,11 +80,14 @@ class Exceed:
         }
         self._budgets = budgets
         self._again = tuple(again)
-        self._counters = counters
+
+    def knows(self, denial: Denial) -> bool:
+        """Whether the refusing budget does anything but refuse."""
+        return denial.budget in self._least or denial.budget in self._cheaper
 
     def instead(self, x: Exchange, denial: Denial) -> Verdict | Awaitable[Verdict]:
         """Reserve something smaller, or refuse as `denial` does."""
-        if denial.budget not in self._least and denial.budget not in self._cheaper:
+        if not self.knows(denial):
             return denial
         before = Before(x)
         verdict = self._clamp(x, denial)
@@ -115,7 +113,6 @@ class Exceed:
             if verdict is None or isinstance(verdict, Unmarked):  # it fits; see stages.budget
                 x.clamped_to = tokens
                 x.denied_by = None
-                self._counters[_CLAMPED] += 1
                 return verdict
             if not isinstance(verdict, Denial):
                 return verdict
@@ -185,7 +182,6 @@ class Exceed:
                 return denial
         if verdict is None or isinstance(verdict, Unmarked):
             x.denied_by = None
-            self._counters[_REROUTED] += 1
         return verdict
 
     @staticmethod
@@ -205,6 +201,7 @@ class Before:
 
     __slots__ = (
         "_attribution",
+        "_clamped_to",
         "_denied_by",
         "_edits",
         "_estimate",
@@ -212,11 +209,13 @@ class Before:
         "_output_tokens_max",
         "_price",
         "_quote",
+        "_rerouted_to",
         "_upstream",
     )
 
     def __init__(self, x: Exchange) -> None:
         self._attribution = x.attribution
+        self._clamped_to = x.clamped_to
         self._denied_by = x.denied_by
         self._edits = x.request.edits  # never changed in place
         self._estimate = x.estimate
@@ -224,17 +223,19 @@ class Before:
         self._output_tokens_max = x.request.output_tokens_max
         self._price = x.price
         self._quote = (x.quote_tokens_in, x.quote_tokens_out, x.quote_nusd)
+        self._rerouted_to = x.rerouted_to
         self._upstream = x.upstream
 
     def restore(self, x: Exchange) -> None:
         """Put it back.  How its content is measured stays that of the other model: it is not
         measured again."""
         x.attribution = self._attribution
+        x.clamped_to = self._clamped_to
         x.denied_by = self._denied_by
         x.estimate = self._estimate
         x.price = self._price
         x.quote_tokens_in, x.quote_tokens_out, x.quote_nusd = self._quote
-        x.rerouted_to = None
+        x.rerouted_to = self._rerouted_to
         x.upstream = self._upstream
         request = x.request
         request.edits = self._edits

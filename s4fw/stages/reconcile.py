@@ -60,6 +60,10 @@ class Reconcile(Stage):
             self._finish_unreserved(x)
             return
         self._count("allowed")
+        if x.clamped_to:
+            self._count("clamped")
+        if x.rerouted_to is not None:
+            self._count("rerouted")
         if x.shadow_reason:
             self._count("shadow_blocked")
         reason = self._reason_not_to_settle(x)

@@ -103,7 +103,8 @@ def test_clamp_gives_many_callers_at_once_what_is_left_and_never_more(
     def are_decided() -> bool:
         entries = proxy.budgets()
         assert all(entry["used_nusd"] <= limit for entry in entries)
-        return counted(proxy, "clamped") + counted(proxy, "blocked_budget") == 30
+        held = sum(entry["open_leases"] for entry in entries)
+        return held + counted(proxy, "blocked_budget") == 30
 
     wait_until(are_decided, "all are decided", timeout_s=20)
     simulator.release()
@@ -118,6 +119,7 @@ def test_clamp_gives_many_callers_at_once_what_is_left_and_never_more(
         assert 5 <= int(answer.headers["x-s4fw-clamped"]) < 4000
     assert {200, 402} >= {answer.status for answer in done}
     quiesce(proxy)
+    assert len(relayed) == counted(proxy, "clamped")
 
 
 def test_clamp_in_each_dialect_is_what_the_provider_gets(

@@ -50,9 +50,9 @@ def test_clamp_lowers_to_exactly_what_the_budget_pays(
         assert x.block is None
         assert 70 == x.clamped_to == sent_body(x)["max_tokens"]
         assert base + 70 * OUTPUT_NUSD == x.quote_nusd == play.held("all")
-        assert 1 == play.count("clamped")
         play.answer(x, b'{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}}')
         play.end(x)
+        assert 1 == play.count("clamped")
         (row,) = play.rows()
         assert (Kind.SETTLE, Decision.CLAMP) == (row.kind, row.decision)
 
@@ -141,9 +141,9 @@ def test_reroute_asks_the_cheaper_model_and_bills_it(tmp_path: Path) -> None:
         assert "mock-small" == x.attribution.get("model")
         assert x.quote_nusd == play.held("all")
         assert [0, x.quote_nusd] == sorted(c.used for c in play.table.cells() if c.stated == 10**11)
-        assert 1 == play.count("rerouted")
         play.answer(x, b'{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":7}}')
         play.end(x)
+        assert 1 == play.count("rerouted")
         assert 5 * INPUT_NUSD + 7 * OUTPUT_NUSD == play.spent("all")
         (row,) = play.rows()
         assert Decision.REROUTE == row.decision
