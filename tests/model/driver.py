@@ -142,6 +142,20 @@ class Driver:
         """As Mirror's."""
         return self.workers[w].correct(*place, delta)
 
+    def set_marked(self, w: int, is_marked: bool) -> None:
+        """As Mirror's."""
+        self.workers[w].set_marked(is_marked)
+
+    def set_mark(self, place: Place, mark: int) -> bool:
+        """As Mirror's."""
+        return self.steward.set_mark(*place, mark)
+
+    def raise_charged(
+        self, w: int, place: Place, charged: int, is_accrued: bool, has_row: bool
+    ) -> bool:
+        """As Mirror's."""
+        return self.workers[w].raise_charged(*place, charged, is_accrued, has_row)
+
     def crash(self, w: int) -> tuple[int, int, int]:
         """As Mirror's; another worker takes the slot."""
         self.workers[w].close()

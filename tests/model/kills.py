@@ -96,6 +96,14 @@ def prepare_late(x: Target, world: World) -> None:
     x.prepare(0, world.cells[:3], (), world.own, 50)
 
 
+def prepare_marked(x: Target, world: World) -> None:
+    """The second cell has a mark that is too low."""
+    prepare_late(x, world)
+    x.set_marked(0, True)
+    x.set_mark(world.cells[0], 100)
+    x.set_mark(world.cells[1], 30)
+
+
 def arrive(x: Target, world: World) -> None:
     """Both rates let two come at once."""
     x.arrive(((world.own, 100, 2), (world.everyone, 70, 2)), 1000)
@@ -142,6 +150,9 @@ OPERATIONS = {
         0,
         lambda x, w: x.prepare(0, w.cells[:3], (), w.own, 1),
     ),
+    "reserve that is unmarked": Operation(
+        "s4_table_reserve", lambda x, w: x.reserve(0, 20), 0, prepare_marked
+    ),
     "arrive": Operation("s4_table_arrive", arrive),
     "arrive again": Operation("s4_table_arrive", arrive, before=arrive),
     "arrive too early": Operation("s4_table_arrive", arrive, 0, arrive_twice),
@@ -155,6 +166,10 @@ OPERATIONS = {
     ),
     "void": Operation("resolve_own", lambda x, w: x.void(0, w.reserved)),
     "correct": Operation("s4_table_correct", lambda x, w: x.correct(0, w.cells[1], -3)),
+    "raise": Operation(
+        "s4_table_raise", lambda x, w: x.raise_charged(0, w.cells[1], 40, True, True)
+    ),
+    "set_mark": Operation("s4_table_set_mark", lambda x, w: x.set_mark(w.cells[1], 70), 0),
     "claim": Operation("s4_table_claim", lambda x, w: x.claim((w.budget, 3, 0, ()), 7, 7)),
     "close": Operation(
         "s4_table_close_cell",
@@ -181,6 +196,8 @@ NOT_KILLED = {
     "s4_table_audit": "reads; it is what repairs after each death here",
     "read_cell": "reads",
     "s4_table_frozen": "reads",
+    "s4_table_check": "reads",
+    "s4_table_recount": "mends a table that was damaged, on order, alone: run again after a death",
 }
 
 

@@ -12,8 +12,10 @@ from typing import Any
 
 OK, DENIED, STALE, FROZEN, FULL, RING_FULL, ALREADY = 0, -1, -2, -3, -4, -6, -7
 CROWDED = -14
+UNMARKED = -15
 SETTLED, VOIDED, CORRECTED, RECOVERED, GAP, EVENT = 1, 2, 4, 5, 6, 7
 NO_END = 1 << 30
+MARKED_FROM = 2  # kinds of windows from here on have durable marks
 CELLS_KEPT = 16  # one cell in so many is kept for keys of `other` and of no values
 OTHERS = 16  # the first ids are the `other` of each dimension
 Key = tuple[int, int, int, tuple[int, ...]]  # budget, kind, start, value ids
@@ -44,7 +46,7 @@ class Cell:
     open: int = 0
     denials: int = 0
     overrun: int = 0
-    arrival_ns: int = 0
+    arrival_ns: int = 0  # also the durable mark: no cell counts both money and requests
 
 
 @dataclass
@@ -72,6 +74,7 @@ class Slot:
     prepared: tuple[tuple[Place, ...], int] = ((), 0)  # a set of cells and its epoch
     caller: Place | None = None  # of that set, with how many leases it may have open
     open_max: int = 0
+    is_marked: bool = False  # reserves stay below durable marks
 
 
 @dataclass
@@ -272,6 +275,10 @@ class Mirror:
             if cell.charged + cell.held + amount > cell.limit:
                 cell.denials += 1
                 return DENIED, i, 0
+        for i, cell in enumerate(cells):
+            is_long = slot.is_marked and cell.key[1] >= MARKED_FROM
+            if is_long and cell.charged + cell.held + amount > cell.arrival_ns:
+                return UNMARKED, i, 0
         if slot.is_strict and len(slot.rows) + len(slot.leases) >= self.size.rows:
             return RING_FULL, -1, 0
         if not slot.free and len(slot.generations) == self.size.leases:
@@ -362,6 +369,30 @@ class Mirror:
         self.row(w, CORRECTED, 1, 0, moved)
         return True
 
+    def set_marked(self, w: int, is_marked: bool) -> None:
+        """Whether reserves of a worker stay below the marks."""
+        self.slots[w].is_marked = is_marked
+
+    def set_mark(self, place: Place, mark: int) -> bool:
+        """Up or down."""
+        cell = self.find(place)
+        if cell:
+            cell.arrival_ns = mark
+        return cell is not None
+
+    def raise_charged(
+        self, w: int, place: Place, charged: int, is_accrued: bool, has_row: bool
+    ) -> bool:
+        """Never down."""
+        cell = self.find(place)
+        if cell and charged > cell.charged:
+            moved = charged - cell.charged
+            cell.charged = charged
+            cell.accrued += moved if is_accrued else 0
+            if has_row:
+                self.row(w, CORRECTED, 1, 0, moved)
+        return cell is not None
+
     def crash(self, w: int, most: int = NO_END) -> tuple[int, int, int]:
         """The worker dies and is recovered: how many were given back and charged, and how much.
 
@@ -379,6 +410,7 @@ class Mirror:
             else:
                 voided += 1
                 self.resolve(w, handle, 0, False, RECOVERED)
+        slot.is_marked = False  # the next owner has not asked for it yet
         return voided, accrued, accrued_nusd
 
     # -- journal

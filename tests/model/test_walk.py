@@ -12,6 +12,7 @@ OUTCOMES = {
     "crash", "drain", "freeze", "intern", "intern -4", "prepare", "prepare -2", "publish",
     "release", "reserve", "reserve -1", "reserve -2", "reserve -3", "reserve -4", "reserve -6",
     "reserve -14", "sent", "set_limit", "settle", "settle -7", "sweep", "void", "void -7",
+    "set_marked", "set_mark", "raise_charged", "reserve -15",
 }  # fmt: skip
 
 

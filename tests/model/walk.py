@@ -35,6 +35,9 @@ CHORES = {
     "sweep": 1,
     "crash": 4,
     "arrive": 60,
+    "set_marked": 6,
+    "set_mark": 60,
+    "raise_charged": 10,
 }
 
 
@@ -123,6 +126,20 @@ class Walk:
     def set_limit(self) -> None:
         """Up and down."""
         self.both("set_limit", self.place(), self.random.randrange(900), self.random.randrange(900))
+
+    def set_marked(self) -> None:
+        """Seldom on, so that most reserves look at the limits only."""
+        self.both("set_marked", self.worker(), self.random.random() < 0.3)
+
+    def set_mark(self) -> None:
+        """Mostly somewhere near what is used."""
+        self.both("set_mark", self.place(), self.random.randrange(300))
+
+    def raise_charged(self) -> None:
+        """Often to no more than what is charged already."""
+        is_accrued, has_row = self.random.random() < 0.5, self.random.random() < 0.5
+        amount = self.random.randrange(60)
+        self.both("raise_charged", self.worker(), self.place(), amount, is_accrued, has_row)
 
     def correct(self) -> None:
         """Mostly down, so that limits leave room again."""
