@@ -75,6 +75,10 @@ class Scene:
         oracle.start()
         return oracle
 
+    def used_max_nusd(self) -> int:
+        """The most that was ever used of a budget, of all samples so far."""
+        return max(oracle.used_max_nusd for oracle, _ in self._watched)
+
     def keep(self, context: Any) -> Any:
         """Enter a context until the scene ends."""
         return self._stack.enter_context(context)
@@ -101,6 +105,11 @@ def _put_away(firewall: Firewall) -> None:
 
 
 # What callers do.
+
+
+def request_of(body: dict[str, Any]) -> bytes:
+    """The bytes of a chat request."""
+    return chat_request(chat_body(**body))
 
 
 def ask(firewall: Firewall, **body: Any) -> int:
