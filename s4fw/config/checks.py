@@ -14,6 +14,7 @@ from s4fw.config.fleet import Fleet, fleet_problems
 from s4fw.config.keys import Key, key_problems
 from s4fw.config.limits import Limits, limit_problems
 from s4fw.config.listeners import Admin, Server, is_loopback, listener_problems
+from s4fw.config.loops import Loops, loop_problems
 from s4fw.config.section import Section
 from s4fw.config.upstreams import Upstream, named_upstreams, upstream_problems
 
@@ -31,6 +32,7 @@ class Parts:
     attribution: Attribution | None
     budgets: dict[int, Budget]
     limits: Limits | None
+    loops: Loops | None
     fleet: Fleet | None
     are_keys_given: bool
     budgets_written: int
@@ -62,6 +64,7 @@ def readable_parts(tree: dict[str, Any], context: dict[str, Any]) -> Parts:
         attribution=one(Attribution, tree.get("attribution", {})),
         budgets=listed(Budget, budgets),
         limits=one(Limits, tree.get("limits", {})),
+        loops=one(Loops, tree.get("loops", {})),
         fleet=one(Fleet, tree.get("fleet", {})),
         are_keys_given="keys" in tree,
         budgets_written=len(budgets) if isinstance(budgets, list) else 0,
@@ -79,6 +82,8 @@ def part_problems(parts: Parts) -> Iterator[tuple[str, str]]:
     limits_of_keys = {at: key.limits for at, key in parts.keys.items()}
     if parts.limits is not None:
         yield from limit_problems(parts.limits, limits_of_keys)
+    if parts.loops is not None:
+        yield from loop_problems(parts.loops, parts.keys)
     yield from fleet_problems(parts.fleet, parts.limits, limits_of_keys)
     if parts.budgets_written > BUDGETS_MAX:
         yield "budgets", f"are {parts.budgets_written}; at most {BUDGETS_MAX} are possible"

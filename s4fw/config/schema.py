@@ -17,6 +17,7 @@ from s4fw.config.keys import Key
 from s4fw.config.ledger import Ledger
 from s4fw.config.limits import Limits
 from s4fw.config.listeners import Admin, Server
+from s4fw.config.loops import Loops
 from s4fw.config.paths import Paths
 from s4fw.config.pricing import PriceOverride, Pricing
 from s4fw.config.section import Section, setting
@@ -42,6 +43,7 @@ class Config(Section):
     attribution: Attribution = setting("Bounds of what headers can say about who pays.", {})
     budgets: tuple[Budget, ...] = setting(f"The budgets, at most {BUDGETS_MAX}.", [])
     limits: Limits = setting("How often callers may come, and how much at once.", {})
+    loops: Loops = setting("What is done about agents that go round in circles.", {})
     pricing: Pricing = setting("What tokens cost.", {})
     fleet: Fleet = setting("How many firewalls share the limits.", {})
     durability: Annotated[Literal["relaxed", "strict"], Choice("relaxed", "strict")] = setting(
@@ -110,6 +112,7 @@ class Config(Section):
             ("ledger.dir", str(self.ledger.dir or "unset")),
             ("ledger.key", str(self.ledger.key.file if self.ledger.key else "unset")),
             ("ledger.s3", "none" if self.ledger.s3 is None else str(self.ledger.s3)),
+            ("loops.memory", self.loops.memory),
             ("paths.runtime", str(self.paths.runtime)),
             ("paths.state", str(self.paths.state)),
         )

@@ -52,6 +52,9 @@ COUNTERS = (
     Counter("input_questions", "requests", "Requests whose input the provider was asked to count."),
     Counter("input_unanswered", "requests", "Such questions that were not answered in time."),
     Counter("marks_passed", "requests", "Requests let through although the disk did not answer."),
+    Counter("loop_warned", "requests", "Requests let through with a warning of a loop."),
+    Counter("loop_shadowed", "requests", "Requests that a rule in shadow would have blocked."),
+    Counter("loop_blocked", "requests", "Requests refused because of a loop."),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
 # Places of a worker's counter area, from here on, that hold learned token factors instead: see

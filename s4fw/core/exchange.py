@@ -88,6 +88,7 @@ class Exchange:
         "is_finished",
         "is_sent",
         "loop",
+        "loop_note",
         "meter",
         "outcome",
         "price",
@@ -108,6 +109,7 @@ class Exchange:
         "tools",
         "tools_id",
         "upstream",
+        "watched",
     )
 
     def __init__(self, route: Route, request: Request) -> None:
@@ -132,6 +134,8 @@ class Exchange:
         self.tools = 0  # how many the request offers, at most 65,535
         self.tools_id = 0  # the value id of their names, where those are kept
         # anomaly stage
+        self.watched: Any = None  # what is kept of its session
+        self.loop_note: str | None = None  # what callers are told of it
         self.loop = 0  # its verdict, by its number in journal rows (`ledger.journal.LOOPS`)
         # budget stage
         self.reservation: Reservation | None = None

@@ -32,12 +32,13 @@ _NEVER = 1_000_000_000
 class Finding:
     """A loop: which rule, its period (0: none), and how many turns are part of it."""
 
-    __slots__ = ("period", "rule", "turns")
+    __slots__ = ("is_poll", "period", "rule", "turns")
 
-    def __init__(self, rule: str, period: int, turns: int) -> None:
+    def __init__(self, rule: str, period: int, turns: int, is_poll: bool = False) -> None:
         self.rule = rule
         self.period = period
         self.turns = turns
+        self.is_poll = is_poll  # only a counter or a clock in the result moves, and nothing failed
 
     def __repr__(self) -> str:
         return f"<Finding {self.rule} period={self.period} turns={self.turns}>"
@@ -176,7 +177,8 @@ def _periodic(turns: Sequence[Turn], k: Thresholds) -> Finding | None:
         if q == 1:
             run = length
             if length >= _repeats_needed(m, k):
-                return Finding(REPEAT if m.are_exact else NEAR_REPEAT, 1, length)
+                is_poll = m.drifts_result > 0 and not m.are_errors
+                return Finding(REPEAT if m.are_exact else NEAR_REPEAT, 1, length, is_poll)
         elif (
             length >= k.cycle_turns
             and length >= q * _periods_needed(m, k, q)

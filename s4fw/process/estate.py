@@ -12,6 +12,7 @@ import time
 
 from s4fw.config.schema import Config
 from s4fw.ledger.table import is_on_tmpfs
+from s4fw.loops.memory import Memory
 from s4fw.pricing import RateCard
 from s4fw.process import rundir
 from s4fw.process.credentials import Channels
@@ -43,6 +44,7 @@ class Estate:
         self.opened = opened(runtime, state)
         rundir.note_boot(runtime)
         self.table, self.table_id = self.opened.table, self.opened.identity
+        self.loops = Memory(config.loops.memory, runtime / "loops")
         self._is_plain = config.server.tls is None
         self.workers = listeners(
             config.server.host, config.server.port, config.server.workers, "server"

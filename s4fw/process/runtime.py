@@ -20,6 +20,7 @@ from s4fw.ledger.marks import Wait
 from s4fw.ledger.reservation import Resolver
 from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
+from s4fw.loops.memory import Memory
 from s4fw.pricing import RateCard
 from s4fw.stages import build
 from s4fw.stages.asking import Fetch
@@ -52,6 +53,7 @@ def built(
     fetch: Fetch,
     breakers: Breakers,
     wait: Wait,
+    loops: Memory,
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
@@ -64,6 +66,6 @@ def built(
     )
     pipeline = build(
         config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, fetch,
-        breakers,
+        breakers, loops,
     )  # fmt: skip
     return Runtime(config, generation, rates, budgets, pipeline)

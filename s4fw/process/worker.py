@@ -118,7 +118,7 @@ class Worker:
         return built(
             config, generation, self._table, self._clock, rates, estate.tokens, self._offload,
             self._resolver, estate.hash_key, self._factors, self._fetch, self._breakers,
-            Wait(StewardsEar(estate.demands), config.durability == "strict"),
+            Wait(StewardsEar(estate.demands), config.durability == "strict"), estate.loops,
         )  # fmt: skip
 
     def _offload(self, function: Callable[[], Any]) -> Awaitable[Any]:

@@ -200,6 +200,8 @@ def governed(x: Exchange, reserved_nusd: int) -> bytes:
             text += f"x-s4fw-budget-resets-at: {x.budget_resets_at}\r\n"
     if x.budget_warning is not None:
         text += f"x-s4fw-budget-warning: {x.budget_warning}\r\n"
+    if x.loop_note is not None:
+        text += f"x-s4fw-loop: {x.loop_note}\r\n"
     if x.billed_nusd is not None:
         text += f"x-s4fw-cost-usd: {usd_9(x.billed_nusd)}\r\n"
     return text.encode("ascii", "replace")

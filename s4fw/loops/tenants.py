@@ -1,0 +1,93 @@
+"""What the rules found, by tenant: tallies in shared memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from s4fw.loops import memory
+from s4fw.loops.memory import Memory
+from s4fw.loops.rules import RULES
+from s4fw.loops.turn import hashed
+
+OTHER = "other"  # tenants for whom there was no room
+NAME_BYTES_MAX = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one rule found at one tenant.
+
+    `would_block` counts requests in shadow, `blocked` those refused, `wasted_nusd` what loops had
+    cost when they were found; `episodes` are loops, of which hindsight `proved` some to be one,
+    `disproved` some, and could not tell for others."""
+
+    tenant: str
+    rule: str
+    warned: int
+    would_block: int
+    blocked: int
+    wasted_nusd: int
+    proved: int
+    disproved: int
+    uncertain: int
+    episodes: int
+
+
+class Tenants:
+    """The records of tenants, for one worker."""
+
+    def __init__(self, shared: Memory) -> None:
+        self._memory = shared
+        self._places: dict[str, int] = {}
+
+    def place(self, tenant: str) -> int:
+        """The place of a tenant's record, or that of `other`."""
+        at = self._places.get(tenant)
+        if at is None:
+            at = self._placed(tenant)
+            if len(self._places) >= 10_000:
+                self._places.clear()
+            self._places[tenant] = at
+        return at
+
+    def _placed(self, tenant: str) -> int:
+        shared = self._memory
+        key = hashed(tenant.encode()) or 1
+        section = shared.tenants
+        for step in range(min(section.sets, 64)):
+            at = shared.find(section, key, memory.KEY, key + step)
+            if at >= 0:
+                return at
+            base = section.at + (key + step) % section.sets * section.words_each
+            if not shared.words[base] and base != section.at:
+                return self._written(base, key, tenant)
+        return self._written(section.at, hashed(OTHER.encode()) or 1, OTHER)
+
+    def _written(self, at: int, key: int, tenant: str) -> int:
+        words = self._memory.words
+        name = tenant.encode()[:NAME_BYTES_MAX]
+        start = at + memory.TENANT_NAME
+        words[start] = len(name)
+        padded = memoryview(name.ljust(NAME_BYTES_MAX, b"\0")).cast("q")
+        words[start + 1 : start + 17] = padded
+        words[at] = key
+        return at
+
+    def add(self, at: int, rule: int, word: int, amount: int = 1) -> None:
+        """Add to a tally.  Of two workers at the same instant one may be lost."""
+        place = at + memory.TENANT_TALLIES + rule * memory.TALLY_WORDS + word
+        self._memory.words[place] += amount
+
+
+def tallies(shared: Memory) -> Iterator[Tally]:
+    """All tallies that are not zero."""
+    words = shared.words
+    for at in shared.records(shared.tenants):
+        start = at + memory.TENANT_NAME
+        name = words[start + 1 : start + 17].tobytes()[: words[start]].decode("utf-8", "replace")
+        for number, rule in enumerate(RULES):
+            place = at + memory.TENANT_TALLIES + number * memory.TALLY_WORDS
+            counts = words[place : place + memory.TALLY_WORDS].tolist()
+            if any(counts):
+                yield Tally(name, rule, *counts)

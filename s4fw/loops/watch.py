@@ -1,0 +1,313 @@
+"""The watch over sessions: one request in, at most one judgement out.
+
+First what the body shows alone (`verdict`), then what its session shows (`signals`).  What may be
+done about it is the operator's word, rule by rule (`policy`); the strongest that is due is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from s4fw.core.transcript import Transcript
+from s4fw.loops import episodes, memory, rules, signals
+from s4fw.loops.memory import Memory
+from s4fw.loops.policy import CHEAP_TURN_NUSD, PATIENT_GAP_MS, Policies, Policy
+from s4fw.loops.rules import ENFORCE, NUMBER, OFF, SHADOW, WARN
+from s4fw.loops.sessions import Sessions
+from s4fw.loops.signals import BLOCK_LEVEL, WARN_LEVEL
+from s4fw.loops.tails import Tail, Tails
+from s4fw.loops.tenants import Tenants
+from s4fw.loops.thresholds import Thresholds
+from s4fw.loops.turn import Turn, hashed
+from s4fw.loops.verdict import Finding, judge_tail
+
+# What is done; the numbers are those of journal rows (`ledger.journal.LOOPS`).
+PASS, WARNS, SHADOWS, BLOCKS = range(4)
+
+TEMPLATE_ITEMS_MAX: Final = 3  # batches, evaluations and templates: single questions, no agents
+_KINDS: Final = {OFF: PASS, SHADOW: SHADOWS, WARN: WARNS, ENFORCE: BLOCKS}
+
+
+class Judgement:
+    """What was found, and what is done about it."""
+
+    __slots__ = ("action", "finding", "first_turn", "is_new", "level", "wasted_nusd")
+
+    def __init__(self, finding: Finding, level: int, action: int) -> None:
+        self.finding = finding
+        self.level = level  # WARN_LEVEL or BLOCK_LEVEL: what the thresholds say
+        self.action = action  # what is done: PASS, WARNS, SHADOWS or BLOCKS
+        self.first_turn = 0  # of the loop, counted from 1; 0 where the rule is of no turn
+        self.wasted_nusd = 0
+        self.is_new = False  # the first of its episode
+
+    def __repr__(self) -> str:
+        return f"<Judgement {self.finding!r} level={self.level} action={self.action}>"
+
+
+class Ask:
+    """What the watch needs to know of a request."""
+
+    __slots__ = (
+        "agent_ok", "body_bytes", "caller", "feature", "headers", "is_retry", "key", "labels",
+        "model", "now_ms", "tenant", "transcript",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        transcript: Transcript,
+        headers: Mapping[bytes, bytes],
+        labels: Mapping[str, str],
+        model: str,
+        key: str | None,
+        tenant: str,
+        feature: str,
+        body_bytes: int,
+        now_ms: int,
+    ) -> None:
+        self.transcript = transcript
+        self.headers = headers
+        self.labels = labels
+        self.model = model
+        self.key = key
+        self.caller = key or ""
+        self.tenant = tenant
+        self.feature = feature
+        self.body_bytes = body_bytes
+        self.now_ms = now_ms
+        self.is_retry = is_sdk_retry(headers)
+        self.agent_ok = 0  # turns of a loop that its key may allow itself
+
+
+class Seen:
+    """What is kept of a request until its cost is known."""
+
+    __slots__ = ("at", "judgement", "key", "storm", "tenant", "turns")
+
+    def __init__(self, tenant: int, storm: int) -> None:
+        self.tenant = tenant
+        self.storm = storm
+        self.at = -1  # its session's place; -1: it has none
+        self.key = 0
+        self.turns = 0
+        self.judgement: Judgement | None = None
+
+    @property
+    def session(self) -> str:
+        """The session as operators name it, empty where there is none."""
+        return f"{self.key & 0xFFFFFFFFFFFFFFFF:016x}" if self.key else ""
+
+
+def is_sdk_retry(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether an SDK says that it sends a request again: not a step of an agent."""
+    count = headers.get(b"x-stainless-retry-count")
+    if count is not None:
+        return count != b"0"
+    attempt = headers.get(b"amz-sdk-request")  # attempt=2; max=4
+    return attempt is not None and b"attempt=" in attempt and b"attempt=1;" not in attempt + b";"
+
+
+class Watch:
+    """One worker's, for one configuration, over memory that all share."""
+
+    def __init__(
+        self, shared: Memory, policies: Policies, session_headers: tuple[str, ...] = ()
+    ) -> None:
+        self._memory = shared
+        self._policies = policies
+        self._lowered = [policy.thresholds.lowered() for policy in policies.all]
+        self._sessions = Sessions(shared, session_headers)
+        self.tails = Tails(policies.lists)
+        self._tenants = Tenants(shared)
+        self._places: dict[tuple[str | None, str, str], int] = {}
+
+    def _place(self, ask: Ask) -> int:
+        who = ask.key, ask.tenant, ask.feature
+        place = self._places.get(who)
+        if place is None:
+            place = self._policies.place(*who)
+            if len(self._places) >= 10_000:
+                self._places.clear()
+            self._places[who] = place
+        return place
+
+    def look(self, ask: Ask) -> Seen:
+        """Note a request and judge it."""
+        place = self._place(ask)
+        policy = self._policies.all[place]
+        t = ask.transcript
+        count = len(t.spans)
+        seen = Seen(self._tenants.place(ask.tenant), 0)
+        if count == 0:
+            return seen
+        if not ask.is_retry:
+            self._look_for_storm(ask, policy, seen)
+        explicit = self._sessions.explicit(ask.caller, ask.headers, ask.labels)
+        if count <= TEMPLATE_ITEMS_MAX and not explicit:
+            return seen
+        tail = self.tails.of(t)
+        root = explicit
+        if not root:
+            cache_key = ask.labels.get("prompt_cache_key", "")
+            root = self._sessions.root(ask.caller, ask.model, cache_key, t)
+        arrival = self._sessions.arrive(explicit, root, t, tail, ask.now_ms)
+        at = seen.at = arrival.at
+        seen.key = arrival.key
+        seen.turns = tail.total
+        if arrival.is_new:
+            self._memory.words[at + memory.FIRST_TURNS] = tail.total
+            if signals.fans_out(self._memory, root, ask.now_ms):
+                self._weigh(policy, seen, Finding(rules.FAN_OUT, 0, 0), WARN_LEVEL)
+        elif arrival.is_repeated and not ask.is_retry:
+            rule = signals.retried(self._memory, at, policy.limits, ask.now_ms)
+            if rule is not None:
+                self._weigh(policy, seen, Finding(rule, 0, 0), BLOCK_LEVEL)
+        self._advance(ask, seen, policy, tail)
+        if count > TEMPLATE_ITEMS_MAX:
+            self._judge(ask, seen, place, tail)
+        return seen
+
+    def _look_for_storm(self, ask: Ask, policy: Policy, seen: Seen) -> None:
+        digests = ask.transcript.digests
+        seen.storm = hash((hashed(digests[-1]), ask.caller, ask.model)) or 1
+        count, level = signals.storm(self._memory, seen.storm, ask.now_ms)
+        if level:
+            self._weigh(policy, seen, Finding(rules.STORM, 0, count), level)
+
+    def _advance(self, ask: Ask, seen: Seen, policy: Policy, tail: Tail) -> None:
+        """Bring the session's record up to this request; weigh what it shows by itself."""
+        shared, at, now_ms = self._memory, seen.at, ask.now_ms
+        words = shared.words
+        known = words[at + memory.TURNS]
+        is_new_turn = tail.total > known
+        if signals.grown(shared, at, ask.body_bytes, tail.total):
+            self._weigh(policy, seen, Finding(rules.GROWTH, 0, signals.GROWTH_TURNS), WARN_LEVEL)
+        if is_new_turn:
+            signals.noted_gap(shared, at, now_ms - words[at + memory.SEEN_MS])
+            spent = words[at + memory.SPENT_NUSD]
+            for turn in range(max(known + 1, tail.total - memory.SPENT_TURNS + 1), tail.total + 1):
+                words[at + memory.SPENT_AT + turn % memory.SPENT_TURNS] = spent
+        if tail.turns:
+            failed = tail.turns[-1].is_error
+            if signals.fails_dearly(shared, at, failed, is_new_turn):
+                turns = words[at + memory.FAILED_TURNS]
+                self._weigh(policy, seen, Finding(rules.SPEND_AFTER_FAILURES, 0, turns), WARN_LEVEL)
+        if words[at + memory.IS_DEAR]:
+            self._weigh(policy, seen, Finding(rules.COST_SLOPE, 0, 0), WARN_LEVEL)
+        limit = signals.beyond(shared, at, policy.limits, tail.total, now_ms)
+        if limit is not None:
+            self._weigh(policy, seen, Finding(limit, 0, tail.total), BLOCK_LEVEL)
+        words[at + memory.SEEN_MS] = now_ms
+        words[at + memory.ITEMS] = tail.items
+        words[at + memory.JOINT] = tail.last
+        words[at + memory.JOINT_BEFORE] = tail.last_but_one
+        words[at + memory.TURNS] = tail.total
+        words[at + memory.REQUESTS] += 1
+        words[at + memory.TENANT] = seen.tenant
+        if is_new_turn and words[at + memory.EPISODE]:
+            self._follow(seen, tail, tail.total - known)
+
+    def _follow(self, seen: Seen, tail: Tail, more: int) -> None:
+        """After a verdict that stopped nothing: what came of it."""
+        new = sum(not turn.is_stale for turn in tail.turns[-more:])
+        said = episodes.follow(self._memory, seen.at, new, more)
+        if said >= 0:
+            rule = self._memory.words[seen.at + memory.EPISODE_RULE]
+            self._tenants.add(seen.tenant, rule, said)
+
+    def _judge(self, ask: Ask, seen: Seen, place: int, tail: Tail) -> None:
+        """What the tail shows."""
+        policy = self._policies.all[place]
+        found = judge_tail(tail.turns, self._lowered[place])
+        if found is None:
+            if self._memory.words[seen.at + memory.EPISODE]:
+                episodes.end(self._memory, seen.at)
+            return
+        firm = judge_tail(tail.turns, policy.thresholds)
+        level = WARN_LEVEL if firm is None else BLOCK_LEVEL
+        finding = found if firm is None else firm
+        if self._may_repeat(finding, tail.turns, policy, 1 << place):
+            if finding.turns < _patience(policy.thresholds, level):
+                return
+            finding.is_poll = True
+        if finding.is_poll and level == BLOCK_LEVEL and self._is_patient(seen):
+            level = WARN_LEVEL
+        if ask.agent_ok and finding.turns <= ask.agent_ok:
+            level = WARN_LEVEL
+        self._weigh(policy, seen, finding, level)
+        judgement = seen.judgement
+        if judgement is None or judgement.finding is not finding:
+            return
+        judgement.first_turn = tail.total - finding.turns + 1
+        judgement.wasted_nusd = episodes.wasted_nusd(self._memory, seen.at, finding, tail.total)
+        if level == BLOCK_LEVEL:
+            self._open(seen, judgement, policy, ask.now_ms)
+
+    @staticmethod
+    def _may_repeat(finding: Finding, turns: tuple[Turn, ...], policy: Policy, bit: int) -> bool:
+        """Whether a loop is made of nothing but tools that may repeat."""
+        return all([turn.lists & bit for turn in turns[-finding.turns :]])
+
+    def _is_patient(self, seen: Seen) -> bool:
+        """Whether a session takes its time and costs little."""
+        words, at = self._memory.words, seen.at
+        turn_nusd = words[at + memory.SPENT_NUSD] // max(words[at + memory.REQUESTS], 1)
+        is_cheap = turn_nusd < CHEAP_TURN_NUSD
+        return is_cheap and signals.is_patient(self._memory, at, PATIENT_GAP_MS)
+
+    def _weigh(self, policy: Policy, seen: Seen, finding: Finding, level: int) -> None:
+        """Count a finding; it becomes the judgement if nothing stronger is."""
+        mode = policy.mode_of(finding.rule)
+        if mode == OFF:
+            return
+        action = _KINDS[mode]
+        if level == WARN_LEVEL:
+            action = PASS if mode == SHADOW else WARNS
+            self._tenants.add(seen.tenant, NUMBER[finding.rule], memory.WARNED_TURNS)
+        before = seen.judgement
+        if before is None or (action, level) > (before.action, before.level):
+            seen.judgement = Judgement(finding, level, action)
+
+    def _open(self, seen: Seen, judgement: Judgement, policy: Policy, now_ms: int) -> None:
+        """Open the episode, or see whether this request may pass as a probe."""
+        rule = NUMBER[judgement.finding.rule]
+        first = judgement.first_turn
+        judgement.is_new = episodes.begin(self._memory, seen.at, rule, first, now_ms)
+        if judgement.is_new:
+            self._tenants.add(seen.tenant, rule, memory.EPISODES)
+            self._tenants.add(seen.tenant, rule, memory.WASTED_NUSD, judgement.wasted_nusd)
+        if judgement.action == BLOCKS and episodes.may_probe(
+            self._memory, seen.at, judgement.is_new, policy.cool_down_ms, now_ms
+        ):
+            judgement.action = WARNS
+
+    def told(self, seen: Seen) -> None:
+        """Count what is done about a request."""
+        judgement = seen.judgement
+        if judgement is None or judgement.level != BLOCK_LEVEL:
+            return
+        rule = NUMBER[judgement.finding.rule]
+        if judgement.action == BLOCKS:
+            self._tenants.add(seen.tenant, rule, memory.BLOCKED)
+        elif judgement.action == SHADOWS:
+            self._tenants.add(seen.tenant, rule, memory.WOULD_BLOCK)
+        else:
+            self._tenants.add(seen.tenant, rule, memory.WARNED_TURNS)
+
+    def spent(self, seen: Seen, cost_nusd: int, is_good: bool) -> None:
+        """Note what a request came to cost, and whether its answer was a good one."""
+        shared = self._memory
+        if is_good and seen.storm:
+            signals.storm_answered(shared, seen.storm)
+        at = seen.at
+        if at < 0 or shared.words[at] != seen.key:
+            return
+        shared.words[at + memory.SPENT_NUSD] += cost_nusd
+        is_dear = signals.costs_more(shared, at, seen.tenant, cost_nusd)
+        shared.words[at + memory.IS_DEAR] = int(is_dear)
+
+
+def _patience(k: Thresholds, level: int) -> int:
+    """How often a tool that may repeat may do so."""
+    return k.poll if level == BLOCK_LEVEL else k.lowered().poll
