@@ -62,9 +62,7 @@ def build(
     ask = Asking(fetch, counters).ask if fetch is not None else None
     quote = Quote(rates, Inputs(tokens, offload, counters, counting, factors, ask))
     digest = Digest(signed, offload)
-    budget = Budget(
-        budgets, Exceed(config.budgets, budgets, (route, attribute, quote, digest), counters)
-    )
+    budget = Budget(budgets, Exceed(config.budgets, budgets, (route, attribute, quote, digest)))
     watch = Watch(
         loops or Memory(BYTES_MIN), policies_of(config.loops), config.loops.session_headers
     )
