@@ -26,6 +26,7 @@ class Ask:
     has_rules: bool = False  # RULES go first, marked for the cache where a client can mark
     is_unbounded: bool = False  # with what the client's API offers and nobody can bound
     retries: int | None = None
+    timeout_s: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)

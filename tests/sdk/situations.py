@@ -198,12 +198,33 @@ def relayed(played: Played) -> None:
     assert (0, 0, 0) == (played.books.paid, played.books.spent, played.books.accrued)
 
 
+def broke_off(played: Played) -> None:
+    """The provider's own word in the middle of a stream is what the application catches; what it
+    generated before is due, and without its account the worst case."""
+    assert played.direct.problem is not None
+    assert played.direct.problem == played.last.problem
+    assert played.direct.content == played.last.content
+    assert (1, 1, 1) == played.attempts
+    _is_accrued(played, played.books)
+
+
+def gave_up(played: Played) -> None:
+    """The application left before the answer came; the firewall stayed, and knows what it cost."""
+    problem, books = played.last.problem, played.books
+    assert problem is not None
+    assert played.client.timeout_class == problem.kind
+    assert (0, 1, 1) == played.attempts
+    assert books.paid == books.spent > 0
+    assert 0 == books.accrued
+
+
 STREAM = Ask(is_streamed=True)
 TOOL = Ask(has_tool=True)
 RULES = Ask(has_rules=True)
 UNKNOWN = Ask(model="gpt-of-nobody-v1")
 UNBOUNDED = Ask(is_unbounded=True)
 AT_ONCE = Ask(retries=0)
+IMPATIENT = Ask(retries=0, timeout_s=0.5)
 
 SITUATIONS = (
     Situation("plain", Ask(), answered),
@@ -231,4 +252,6 @@ SITUATIONS = (
     Situation("provider fails once", Ask(), answered_after_a_retry, fault="status:500"),
     Situation("answer lost", Ask(), lost, fault="drop"),
     Situation("cut", STREAM, cut, fault="cut:9"),
+    Situation("provider breaks off", STREAM, broke_off, fault="error_event:9", is_relayed=True),
+    Situation("application gives up", IMPATIENT, gave_up, fault="latency:900"),
 )

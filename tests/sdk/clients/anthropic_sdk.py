@@ -26,6 +26,7 @@ class Messages(Client):
         503: "ServiceUnavailableError",
     }
     cut_class = "APIStatusError"
+    timeout_class = "APITimeoutError"
 
     def run(self, door: Door, ask: Ask, seen: Seen) -> None:
         def hook(response: Any) -> None:
@@ -73,7 +74,7 @@ class AsyncMessages(Messages):
 def options(door: Door, ask: Ask) -> dict[str, Any]:
     """The arguments of a client."""
     retries = {} if ask.retries is None else {"max_retries": ask.retries}
-    return {"base_url": door.url, "api_key": door.key, "timeout": 30.0, **retries}
+    return {"base_url": door.url, "api_key": door.key, "timeout": ask.timeout_s, **retries}
 
 
 def messages_arguments(ask: Ask, model: str) -> dict[str, Any]:
@@ -117,6 +118,8 @@ def read(message: Any, seen: Seen) -> None:
 
 def problem_of(raised: Exception) -> Problem:
     """What Anthropic's errors tell."""
+    if isinstance(raised, anthropic.APITimeoutError):
+        return Problem(type(raised).__name__, None, None, raised.message, None)
     if not isinstance(raised, anthropic.APIStatusError):
         raise raised
     message = raised.api_message or raised.message

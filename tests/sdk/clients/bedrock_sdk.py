@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError, EventStreamError
+from botocore.exceptions import ClientError, EventStreamError, ReadTimeoutError
 
 from tests.sdk.ask import OUTPUT_TOKENS_MAX, RULES, TOOL_NAME, TOOL_SCHEMA, Ask, Door, Problem, Seen
 from tests.sdk.clients.anthropic_sdk import claude_body
@@ -41,6 +41,7 @@ class BedrockSdk(Client):
         503: "ServiceUnavailableException",
     }
     cut_class = "EventStreamError"
+    timeout_class = "ReadTimeoutError"
 
     def run(self, door: Door, ask: Ask, seen: Seen) -> None:
         with self.client(door, ask) as client:
@@ -66,6 +67,8 @@ class BedrockSdk(Client):
             yield client
 
     def problem(self, raised: Exception) -> Problem:
+        if isinstance(raised, ReadTimeoutError):
+            return Problem(type(raised).__name__, None, None, str(raised), None)
         if not isinstance(raised, ClientError | EventStreamError):
             raise raised
         error, meta = raised.response["Error"], raised.response.get("ResponseMetadata", {})
@@ -80,7 +83,7 @@ class BedrockSdk(Client):
 
 def _config(ask: Ask) -> Config:
     retries = {} if ask.retries is None else {"total_max_attempts": ask.retries + 1}
-    return Config(read_timeout=30, retries={"mode": "standard", **retries})
+    return Config(read_timeout=ask.timeout_s, retries={"mode": "standard", **retries})
 
 
 def _noting(seen: Seen) -> Any:

@@ -12,7 +12,8 @@ from tests.sdk.ask import Ask, Door, HttpAnswer, Problem, Seen
 class Client(ABC):
     """One way for an application to call: an SDK and one of its calls.
 
-    `classes` says which class the SDK raises for a status, `cut_class` for a stream that breaks.
+    `classes` says which class the SDK raises for a status, `cut_class` for a stream that breaks,
+    `timeout_class` where the application has no more patience.
     `cannot` names the situations that its API does not have.
     """
 
@@ -21,6 +22,7 @@ class Client(ABC):
     model: ClassVar[str]
     classes: ClassVar[dict[int, str]]
     cut_class: ClassVar[str]
+    timeout_class: ClassVar[str]
     cannot: ClassVar[frozenset[str]] = frozenset()
     over_tls: ClassVar[bool] = False
 

@@ -26,6 +26,7 @@ class LangChain(Client):
         502: "OpenAIAPIError",
     }
     cut_class = "APIError"
+    timeout_class = "OpenAITimeoutError"
 
     def run(self, door: Door, ask: Ask, seen: Seen) -> None:
         def hook(response: Any) -> None:

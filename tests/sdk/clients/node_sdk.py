@@ -36,6 +36,7 @@ class NodeSdk(Client):
             "call": self.call_name,
             "door": asdict(door),
             "retries": ask.retries,
+            "timeout_ms": ask.timeout_s * 1000,
             "is_streamed": ask.is_streamed,
             "arguments": self.arguments(ask),
         }
@@ -80,6 +81,7 @@ class NodeOpenAI(NodeSdk):
     dialect = "openai"
     classes = CLASSES | {402: "APIError"}
     cut_class = "APIError"
+    timeout_class = "APIConnectionTimeoutError"
 
 
 class NodeChat(NodeOpenAI):
@@ -127,6 +129,7 @@ class NodeMessages(NodeSdk):
     call_name = "messages"
     classes = Messages.classes
     cut_class = "APIError"
+    timeout_class = "APIConnectionTimeoutError"
 
     def arguments(self, ask: Ask) -> dict[str, Any]:
         return messages_arguments(ask, self.model)

@@ -28,6 +28,7 @@ class OpenAISdk(Client):
     dialect = "openai"
     classes = CLASSES
     cut_class = "APIError"
+    timeout_class = "APITimeoutError"
 
     def run(self, door: Door, ask: Ask, seen: Seen) -> None:
         def hook(response: Any) -> None:
@@ -58,7 +59,7 @@ class OpenAISdk(Client):
 def options(door: Door, ask: Ask) -> dict[str, Any]:
     """The arguments of a client."""
     retries = {} if ask.retries is None else {"max_retries": ask.retries}
-    return {"base_url": door.url + "/v1", "api_key": door.key, "timeout": 30.0, **retries}
+    return {"base_url": door.url + "/v1", "api_key": door.key, "timeout": ask.timeout_s, **retries}
 
 
 def problem_of(raised: Exception) -> Problem:
@@ -229,7 +230,12 @@ class Embeddings(OpenAISdk):
 
     name = "openai.embeddings"
     model = "text-embedding-3-small"
-    cannot = Completions.cannot | {"streamed", "over budget, streamed", "cut"}
+    cannot = Completions.cannot | {
+        "streamed",
+        "over budget, streamed",
+        "cut",
+        "provider breaks off",
+    }
 
     def arguments(self, ask: Ask) -> dict[str, Any]:
         return {"model": ask.model or self.model, "input": [ask.text, "And my money?"]}

@@ -1,6 +1,6 @@
 // Answers jobs, one JSON line each, until stdin ends: what clients/node_sdk.py talks to.
 //
-// A job is {call, door, retries, is_streamed, arguments}; its answer is what the application saw
+// A job is {call, door, retries, timeout_ms, is_streamed, arguments}; its answer is what the application saw
 // (ask.Seen).  `calls` says how each call is made and read, `problemOf` what an error of the SDK
 // tells; what is no error of the SDK ends the script, so that the test fails.
 
@@ -23,7 +23,7 @@ export async function serve(calls, problemOf) {
 export function options(job, seen) {
   return {
     apiKey: job.door.key,
-    timeout: 30_000,
+    timeout: job.timeout_ms,
     ...(job.retries === null ? {} : { maxRetries: job.retries }),
     fetch: async (url, init) => {
       const response = await fetch(url, init);
