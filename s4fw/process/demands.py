@@ -33,6 +33,11 @@ class Demands:
         for end in (self.receiver, self._sender):
             end.setblocking(False)
 
+    def close(self) -> None:
+        """At the end of the process."""
+        self.receiver.close()
+        self._sender.close()
+
     def ask(self, places: Sequence[tuple[int, int]], amount_nusd: int) -> None:
         """Ask for room for an amount in some cells; at most 8."""
         message = b"".join(_DEMAND.pack(*place, amount_nusd) for place in places)
