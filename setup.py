@@ -21,6 +21,7 @@ HOT_PATH = (
     "s4fw/ledger/reservation.py",
     "s4fw/ledger/rule.py",
     "s4fw/ledger/window.py",
+    "s4fw/loops/*.py",
     "s4fw/pricing/cost.py",
     "s4fw/pricing/ratecard.py",
     "s4fw/pricing/row.py",
@@ -75,7 +76,7 @@ setup(
         "uvloop==0.23.0",
     ],
     extras_require={
-        "parquet": ["pyarrow"],  # `s4fw audit export --format parquet`
+        "parquet": ["pyarrow==26.0.1"],  # `s4fw audit export --format parquet`
         "test": [
             "anthropic==2.12.0",
             "genai-prices==0.2.3",  # what our prices are compared with

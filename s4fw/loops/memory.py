@@ -131,26 +131,24 @@ class Memory:
         self._map.close()
 
     def find(self, section: Section, key: int, word: int, choice: int) -> int:
-        """The place of the record of a set (chosen by `choice`) whose `word` is `key`, -1: none."""
-        words, each = self.words, section.words_each
+        """The place of the record of a set (chosen by `choice`) whose `word` is `key`, never 0;
+        -1: none."""
+        each = section.words_each
         base = section.at + choice % section.sets * section.ways * each
-        for at in range(base, base + section.ways * each, each):
-            if words[at + word] == key and words[at]:
-                return at
-        return -1
+        there = self.words[base + word : base + section.ways * each : each].tolist()
+        return base + there.index(key) * each if key in there else -1
 
     def claim(self, section: Section, key: int, choice: int, seen: int) -> int:
         """Take a record of a set: a free one, or the one not used for the longest time, which the
         word `seen` tells.  All its words but the key are 0."""
         words, each = self.words, section.words_each
         base = section.at + choice % section.sets * section.ways * each
-        oldest = base
-        for at in range(base, base + section.ways * each, each):
-            if not words[at]:
-                oldest = at
-                break
-            if words[at + seen] < words[oldest + seen]:
-                oldest = at
+        there = words[base : base + section.ways * each : each].tolist()
+        if 0 in there:
+            oldest = base + there.index(0) * each
+        else:
+            last = words[base + seen : base + section.ways * each : each].tolist()
+            oldest = base + last.index(min(last)) * each
         words[oldest : oldest + each] = _ZEROS[each]
         words[oldest] = key
         return oldest

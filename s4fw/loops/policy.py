@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Final
 
-from s4fw.loops.rules import SHADOW, WARN, WARN_ONLY
+from s4fw.loops.rules import SHADOW, WARN_ONLY
 from s4fw.loops.thresholds import Thresholds
 
 # Tools that wait for somebody else: asked again and again, rightly.
@@ -41,13 +41,12 @@ class Policy:
     cool_down_ms: int = 30_000
 
     def mode_of(self, rule: str) -> str:
-        """The mode of a rule; rules that also fit good work warn at most unless they are named."""
-        named = self.rules.get(rule)
-        if named is not None:
-            return named
-        if rule in WARN_ONLY and self.mode not in (SHADOW, "off"):
-            return WARN
-        return self.mode
+        """The mode of a rule."""
+        return self.rules.get(rule) or self.mode
+
+    def may_block(self, rule: str) -> bool:
+        """Whether a rule may do more than warn: those that also fit good work must be named."""
+        return rule not in WARN_ONLY or rule in self.rules
 
 
 class Patterns:

@@ -109,9 +109,12 @@ class Sessions:
         count = len(t.spans)
         base = section.at + root % section.sets * section.ways * memory.SESSION_WORDS
         best, items_of_best, of_root, latest = -1, 0, 0, -1
-        for at in range(base, base + section.ways * memory.SESSION_WORDS, memory.SESSION_WORDS):
-            if words[at + memory.ROOT] != root or not words[at]:
+        end = base + section.ways * memory.SESSION_WORDS
+        roots = words[base + memory.ROOT : end : memory.SESSION_WORDS].tolist()
+        for way, its_root in enumerate(roots):
+            if its_root != root:
                 continue
+            at = base + way * memory.SESSION_WORDS
             of_root += 1
             latest = at
             items = words[at + memory.ITEMS]

@@ -6,6 +6,7 @@ from the same replay of real sessions as those of the verdict (docs/loops.md).
 
 from __future__ import annotations
 
+import struct
 from typing import Final
 
 from s4fw.loops import memory, rules
@@ -15,6 +16,8 @@ from s4fw.loops.policy import Limits
 # -- retry storm: one body, again and again -------------------------------------------------------
 
 _KEY, _MINUTE_MS, _MINUTE, _TEN_MS, _TEN, _LAST_MS, _GAP_MS, _GOOD, _SUM, _SQUARES = range(10)
+
+_FIRST: Final = struct.Struct("=9q")
 
 BURST_MS: Final = 1_000  # samples of one prompt that are drawn at once count as one request
 MINUTE_MS: Final = 60_000
@@ -35,10 +38,9 @@ def storm(shared: Memory, key: int, now_ms: int) -> tuple[int, int]:
     if at < 0 or now_ms - words[at + _LAST_MS] > FORGOTTEN_MS:
         if at < 0:
             at = shared.claim(section, key, key, _LAST_MS)
-        for word in range(_MINUTE_MS, _SQUARES + 1):
-            words[at + word] = 0
-        words[at + _MINUTE_MS] = words[at + _TEN_MS] = words[at + _LAST_MS] = now_ms
-        words[at + _MINUTE] = words[at + _TEN] = 1
+        words[at + 1 : at + 10] = memoryview(
+            _FIRST.pack(now_ms, 1, now_ms, 1, now_ms, 0, 0, 0, 0)
+        ).cast("q")
         return 1, 0
     gap = now_ms - words[at + _LAST_MS]
     if gap < BURST_MS:

@@ -241,7 +241,7 @@ class Watch:
             return
         judgement.first_turn = tail.total - finding.turns + 1
         judgement.wasted_nusd = episodes.wasted_nusd(self._memory, seen.at, finding, tail.total)
-        if level == BLOCK_LEVEL:
+        if judgement.level == BLOCK_LEVEL:
             self._open(seen, judgement, policy, ask.now_ms)
 
     @staticmethod
@@ -261,6 +261,8 @@ class Watch:
         mode = policy.mode_of(finding.rule)
         if mode == OFF:
             return
+        if level == BLOCK_LEVEL and not policy.may_block(finding.rule):
+            level = WARN_LEVEL
         action = _KINDS[mode]
         if level == WARN_LEVEL:
             action = PASS if mode == SHADOW else WARNS
