@@ -28,6 +28,7 @@ COMMANDS = {
     "costs": ("s4fw.cli.costs", "Show what was spent, by any dimension."),
     "budgets": ("s4fw.cli.budgets", "Show the budgets and what is left of them."),
     "events": ("s4fw.cli.events", "Show what happened lately."),
+    "audit": ("s4fw.cli.audit", "Read the ledger, check it, hold it against the budgets."),
     "freeze": ("s4fw.cli.freeze", "Stop all spend, or a budget's, until it is released."),
     "prices": ("s4fw.cli.prices", "Show the built-in rates."),
     "keys": ("s4fw.cli.keys", "Make keys for callers."),
