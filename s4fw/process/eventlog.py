@@ -8,6 +8,7 @@ from itertools import islice
 
 from s4fw.admin.facts import Event
 from s4fw.core.attribution import DIMENSIONS
+from s4fw.core.reason import Reason
 from s4fw.ledger.journal import Decision, JournalRow, Kind
 
 EVENTS_MAX = 1000  # what /v1/events promises
@@ -35,7 +36,9 @@ class EventLog:
         if told is None:
             return
         kind, level, message = told
-        fields: dict[str, str | int] = {"request_id": "fw_" + row.request.hex(), "slot": row.slot}
+        fields: dict[str, str | int] = {"slot": row.slot}
+        if any(row.request):
+            fields["request_id"] = "fw_" + row.request.hex()
         if row.code is not None:
             fields["code"] = row.code
         if row.reason:
@@ -60,6 +63,8 @@ def _told(row: JournalRow) -> tuple[str, str, str] | None:
         return "block", "info", f"refused: {row.code or 'unknown'}"
     if row.kind is Kind.GAP:
         return "gap", "alarm", "journal rows were dropped: the steward was too slow"
+    if row.kind is Kind.CORRECT and row.reason is Reason.POWER_LOSS:
+        return "power_loss", "alarm", "charged up to the durable mark: the table was lost"
     if row.kind is Kind.CORRECT:
         return "correction", "warning", "a charge was corrected"
     if row.charged_nusd > row.reserved_nusd:
