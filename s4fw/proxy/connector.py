@@ -37,8 +37,8 @@ class Waiter(Protocol):
     def connected(self, upstream: Upstream, is_reused: bool) -> None:
         """Here it is; the exchange gives it back with `release` or `discard`.  Raises nothing."""
 
-    def unreachable(self) -> None:
-        """There is none.  Raises nothing."""
+    def unreachable(self, is_ours: bool) -> None:
+        """There is none, because of this machine (`is_ours`) or not.  Raises nothing."""
 
 
 class Connector:
@@ -172,7 +172,7 @@ class Connector:
 
     def _impatient(self, waiter: Waiter) -> None:
         self.withdraw(waiter)
-        waiter.unreachable()
+        waiter.unreachable(False)
 
     def _open(self) -> None:
         for _ in range(self._pool.to_open()):
@@ -182,15 +182,17 @@ class Connector:
 
     async def _connect(self) -> None:
         upstream: Upstream | None = None
+        is_ours = False
         try:
             upstream = await self._connected()
         except (OSError, ValueError) as fault:  # ValueError: a host name that cannot be encoded
             self._tell(fault)
-            if not (isinstance(fault, OSError) and fault.errno in _OURS):
+            is_ours = isinstance(fault, OSError) and fault.errno in _OURS
+            if not is_ours:
                 self.failed()
         finally:
             if upstream is None:
-                self._open_failed()
+                self._open_failed(is_ours)
         if upstream is None:
             return
         self._counters[_CONNECTS] += 1
@@ -228,11 +230,11 @@ class Connector:
         self._silent_until_ns = now_ns + _SILENT_NS
         self._untold = 0
 
-    def _open_failed(self) -> None:
+    def _open_failed(self, is_ours: bool) -> None:
         waiter = self._pool.open_failed()
         if waiter is not None:
             self._served(waiter)
-            waiter.unreachable()
+            waiter.unreachable(is_ours)
         if not self._is_closed:
             self._open()
 

@@ -42,6 +42,7 @@ from s4fw.proxy.head import Head
 from s4fw.proxy.origin import Origin
 from s4fw.proxy.reader import RequestReader
 from s4fw.proxy.settings import Settings
+from s4fw.proxy.shed import CROWDED
 from s4fw.proxy.wire import Wire
 
 if TYPE_CHECKING:
@@ -106,8 +107,11 @@ class Downstream(Wire):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        if not self._proxy.accepted(self):
-            self._refuse(None, Block(FIREWALL_OVERLOADED, "too many connections"))
+        refusal = self._proxy.accepted(self)
+        if refusal is not None:
+            self._refuse(None, refusal)
+            if refusal is CROWDED:  # its descriptor is needed now, more than a gentle end
+                self._close()
             return
         self._wait_for_request()
 
@@ -252,9 +256,8 @@ class Downstream(Wire):
         if isinstance(route, Block):
             self._refuse(head, route)
             return b""
-        block = gate.pressing(
-            head, self._settings, proxy.in_flight, proxy.is_draining, proxy.shed.why()
-        )
+        shed = proxy.shed.why() or proxy.shed.crowded(proxy.in_flight)
+        block = gate.pressing(head, self._settings, proxy.in_flight, proxy.is_draining, shed)
         if block is not None:
             if self._reader.body is None or block.code is not FIREWALL_OVERLOADED:
                 self._refuse(head, block)

@@ -24,6 +24,7 @@ from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
 from s4fw.core.reason import Reason
 from s4fw.errors import (
+    FIREWALL_OVERLOADED,
     INTERNAL_ERROR,
     UPSTREAM_CUT,
     UPSTREAM_INVALID,
@@ -31,6 +32,7 @@ from s4fw.errors import (
     UPSTREAM_UNREACHABLE,
     Code,
     Refusal,
+    Source,
 )
 from s4fw.proxy import headers
 from s4fw.proxy.answer import AnswerReader
@@ -51,6 +53,7 @@ _SENTENCES = {
     UPSTREAM_CUT: "the upstream closed the connection before its answer was complete",
     UPSTREAM_INVALID: "the upstream's answer could not be read",
     UPSTREAM_TIMEOUT: "the upstream did not answer in time; the call may have been billed",
+    FIREWALL_OVERLOADED: "the firewall has no descriptor or port to spare; nothing was sent",
     UPSTREAM_UNREACHABLE: "the upstream could not be reached; nothing was sent or charged",
     INTERNAL_ERROR: "the firewall met a fault of its own",
 }
@@ -175,9 +178,9 @@ class Forward:
         upstream.until(min(monotonic_ns() + self._settings.first_byte_ns, self._total_ns))
         return True
 
-    def unreachable(self) -> None:
+    def unreachable(self, is_ours: bool = False) -> None:
         """No connection is to be had: nothing was sent, so nothing is charged."""
-        self._fail(UPSTREAM_UNREACHABLE, Reason.NOT_SENT)
+        self._fail(FIREWALL_OVERLOADED if is_ours else UPSTREAM_UNREACHABLE, Reason.NOT_SENT)
 
     # From the upstream's connection.
 
@@ -339,7 +342,7 @@ class Forward:
         """The upstream failed: tell the caller, in the way that is still open."""
         if self._is_over:
             return
-        if code is not INTERNAL_ERROR:
+        if code.source is Source.UPSTREAM:
             self._house.count(_ERRORS)
         self._abandon(reason)
         self._reply.fail(code, _SENTENCES[code])

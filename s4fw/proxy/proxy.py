@@ -23,7 +23,7 @@ from s4fw.proxy.origin import Origin
 from s4fw.proxy.outbox import Outbox
 from s4fw.proxy.question import Question, request_of
 from s4fw.proxy.settings import Settings
-from s4fw.proxy.shed import Shed
+from s4fw.proxy.shed import CROWDED, TOO_MANY, Shed
 
 log = logging.getLogger(__name__)
 
@@ -142,15 +142,15 @@ class Proxy:
 
     # Called by connections and forwards.
 
-    def accepted(self, connection: Downstream) -> bool:
-        """Note a new connection; False when there are too many."""
+    def accepted(self, connection: Downstream) -> Block | None:
+        """Note a new connection, or say why there are too many."""
         self._connections.add(connection)
         self.count(_CONNECTIONS)
         count = self.counters[_OPEN_CONNECTIONS] = len(self._connections)
         self.shed.watch()
         if count > self.settings.connections_max:
-            return False
-        return self.shed.has_room_for_caller()
+            return TOO_MANY
+        return None if self.shed.has_room_for_caller() else CROWDED
 
     def _count_connections(self) -> tuple[int, int]:
         upstreams = sum(connector.open for connector in self._connectors.values())

@@ -107,7 +107,7 @@ class Question:
         self._has_retried = True
         self._connector.request(self)
 
-    def unreachable(self) -> None:
+    def unreachable(self, is_ours: bool) -> None:
         """There is no connection."""
         self._end(None)
 

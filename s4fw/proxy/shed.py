@@ -25,14 +25,15 @@ from s4fw.core.verdict import Block
 from s4fw.errors import FIREWALL_OVERLOADED
 
 TICK_NS = 50_000_000
-_TICKS_OF_MEMORY = 20
+_MEMORY_NS = 1_000_000_000  # between two looks at it
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _KEPT_PART = 8  # one descriptor of so many is kept for connections to upstreams
 _KEPT_MIN = 16  # and so many for files, and for what is opened within a tick
 
 _LATE = Block(FIREWALL_OVERLOADED, "the firewall is overloaded; try again", retry_after_s=1)
 _FULL = Block(FIREWALL_OVERLOADED, "the firewall is short of memory; try again", retry_after_s=2)
-_CROWDED = Block(
+TOO_MANY = Block(FIREWALL_OVERLOADED, "too many connections", retry_after_s=1)
+CROWDED = Block(
     FIREWALL_OVERLOADED, "the firewall is short of descriptors; try again", retry_after_s=1
 )
 
@@ -56,7 +57,7 @@ class Shed:
         self._connections = connections
         self._is_full = False
         self._due_ns = 0
-        self._ticks = 0
+        self._looked_ns = 0  # when memory was looked at
         self._timer: asyncio.TimerHandle | None = None
         most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         room = most - _open_descriptors()
@@ -82,9 +83,18 @@ class Shed:
             return _LATE
         return self._reason
 
+    def crowded(self, in_flight: int) -> Block | None:
+        """Why one more request may not run: there is no descriptor for its upstream."""
+        if in_flight < self._kept:
+            return None
+        callers, upstreams = self._connections()
+        return None if callers + max(upstreams, in_flight + 1) <= self._room else CROWDED
+
     def watch(self) -> None:
         """Begin to tick, if it does not yet: somebody is connected."""
         if self._timer is None:
+            self._look_at_memory(monotonic_ns())
+            self._reason = _FULL if self._is_full else None
             self._wind()
 
     def _wind(self) -> None:
@@ -92,17 +102,20 @@ class Shed:
         self._timer = asyncio.get_running_loop().call_later(TICK_NS / 1e9, self._tick)
 
     def _tick(self) -> None:
-        late_ns = monotonic_ns() - self._due_ns
-        self._ticks += 1
-        if self._memory_bytes and self._ticks % _TICKS_OF_MEMORY == 0:
-            self._is_full = _resident_bytes() > self._memory_bytes
+        now_ns = monotonic_ns()
+        late_ns = now_ns - self._due_ns
+        self._look_at_memory(now_ns)
         if late_ns > self._lag_ns:
             self._reason = _LATE
-        elif self._is_full:
-            self._reason = _FULL
         else:
-            self._reason = _CROWDED if sum(self._connections()) > self._room else None
+            self._reason = _FULL if self._is_full else None
         self._wind()
+
+    def _look_at_memory(self, now_ns: int) -> None:
+        if now_ns - self._looked_ns < _MEMORY_NS:
+            return
+        self._looked_ns = now_ns
+        self._is_full = 0 < self._memory_bytes < _resident_bytes()
 
     def rest(self) -> None:
         """Stop ticking: nobody is connected."""

@@ -164,7 +164,7 @@ CASES = (
          hurt.idle_connections),
     Case("LOD-02", "1,000 streams at once, every byte compared", "exact; nothing lost or mixed up",
          hurt.many_streams),
-    Case("LOD-03", "twice the capacity, open-loop", ">= 90 % of the peak, refusals fast, no collapse",
+    Case("LOD-03", "twice the capacity, open-loop", ">= 90 % of the peak, refusals fast",
          hurt.twice_the_capacity),
     Case("LOD-04", "calls race for a cap, four levels", "exactly as many as fit",
          nodes=("tests/plays/test_c10_cap_is_exact.py",)),

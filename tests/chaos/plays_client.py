@@ -97,15 +97,14 @@ def creeping(scene: Scene) -> str:
         """Send up to here, then a byte at a time; what came back."""
         reader, writer = await asyncio.open_connection(proxy.host, proxy.port)
         try:
+            answer = asyncio.create_task(reader.read(100))
             writer.write(whole[:start])
             for byte in whole[start:]:
-                if reader.at_eof():
-                    break
                 writer.write(bytes([byte]))
-                await asyncio.sleep(0.5)
-            return await reader.read(100)
-        except ConnectionError:
-            return b"HTTP/1.1 408 closed"
+                done, _ = await asyncio.wait([answer], timeout=0.5)
+                if done:
+                    break
+            return await answer
         finally:
             writer.close()
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tests.chaos import scene as s
@@ -148,7 +148,7 @@ def stopped_for_a_while(scene: Scene) -> str:
         os.kill(victim, signal.SIGCONT)
         assert stuck > 0
         for sock in socks:
-            s.read_until(sock, b"[DONE]")
+            s.read_stream(sock)
         assert victim in proxy.pids()
     entry = scene.end(proxy, accrued_nusd=0)
     return f"6 streams went on, spent exactly {usd(entry['spent_nusd'])}"
@@ -262,11 +262,15 @@ def drained(scene: Scene) -> str:
     """CHA-11: half of the streams end in time, half do not."""
     half = scene.either(50, 8)
     proxy = scene.firewall(server={"workers": 2, "timeouts": {"drain": "2s"}})
-    slow = {"content": f"{s.CANARY} [[fault drip:1]]", "max_tokens": 5, "stream": True}
-    with streams(proxy, half, **slow) as ending, streams(proxy, half):
+    held = {"content": f"{s.CANARY} [[fault hold]]", "max_tokens": 5, "stream": True}
+    with ExitStack() as stack, streams(proxy, half):
+        ending = [stack.enter_context(s.asking(proxy, **held)) for _ in range(half)]
+        scene.simulator.wait_held(half)
         proxy.terminate()
+        wait_until(lambda: proxy.ask_admin("/readyz").status == 503, "it drains")
+        scene.simulator.release()
         for sock in ending:
-            s.read_until(sock, b"[DONE]")
+            s.read_stream(sock)
         assert 0 == proxy.wait(8)
     proxy.stop()
     proxy.start()
@@ -304,11 +308,13 @@ def worker_blocked(scene: Scene) -> str:
     """CHA-17: a loop that stands still is no crash; what waited for it is told to come again."""
     proxy = scene.firewall(server={"workers": 1, "limits": {"loop_lag": "200ms"}})
     (worker,) = proxy.pids()
-    os.kill(worker, signal.SIGSTOP)
     with Crowd(proxy, 8) as crowd:
+        wait_until(lambda: crowd.statuses[200] > 5, "it serves")
+        os.kill(worker, signal.SIGSTOP)
         time.sleep(1.5)
         os.kill(worker, signal.SIGCONT)
-        wait_until(lambda: crowd.statuses[200] > 5, "it goes on")
+        served = crowd.statuses[200]
+        wait_until(lambda: crowd.statuses[200] > served + 5, "it goes on")
         statuses = crowd.stop()
     assert worker in proxy.pids()
     assert statuses[503] > 0, statuses

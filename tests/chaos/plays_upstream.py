@@ -175,19 +175,19 @@ def callers_gone(scene: Scene) -> str:
 def dearer_model(scene: Scene) -> str:
     """UPS-13, UPS-14: what really ran, beyond the reservation, is counted and stops the next."""
     scene.may_exceed = True
-    body = {"content": f"{CANARY} [[fault overrun:4]]", "max_tokens": 20}
+    body = {"content": f"{CANARY} [[fault overrun:4]]", "max_tokens": 2000}
     limit = worst(1, **body) + worst(1, max_tokens=20, content=CANARY) // 2
     proxy = scene.firewall(budgets=[s.ALL[0] | {"limit_usd": dollars(limit)}])
     assert 200 == ask(proxy, **body)
     wait_until(lambda: proxy.budgets()[0]["held_nusd"] == 0, "it is settled")
     overrun = proxy.budgets()[0]
-    assert overrun["charged_nusd"] > limit
+    assert overrun["charged_nusd"] > limit, (overrun, limit)
     assert 402 == ask(proxy, max_tokens=20)
     config = firewall_config(scene.simulator, s.ALL)
     proxy.reload(config)
     wait_until(lambda: proxy.budgets()[0]["limit_nusd"] == 10**10, "there is room again")
     assert 200 == ask(proxy, content=f"{CANARY} [[fault dearer_model]]", max_tokens=20)
-    entry = scene.end(proxy, accrued_nusd=0)
+    scene.end(proxy, accrued_nusd=0)
     return (
         f"{usd(overrun['charged_nusd'])} of {usd(limit)}: counted, next one 402; dearer model exact"
     )
@@ -200,6 +200,6 @@ def streams_compared(scene: Scene) -> str:
             "stream_options": {"include_usage": True}}  # fmt: skip
     with streams(proxy, scene.either(50, 5), **body) as socks:
         for sock in socks:
-            s.read_until(sock, b"[DONE]")
+            s.read_stream(sock)
     entry = scene.end(proxy, accrued_nusd=0)
     return f"spent {usd(entry['spent_nusd'])}, as the provider"

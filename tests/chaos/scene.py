@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.oracle import CANARY, Oracle, check_canaries, settle_up
-from tests.harness import Firewall, Simulator, chat_body, chat_request, firewall_config, post_chat
+from tests.harness import (
+    Firewall,
+    Simulator,
+    chat_body,
+    chat_request,
+    firewall_config,
+    post_chat,
+    wait_until,
+)
 from tests.harness.quote import quote_of
 
 ALL = [{"id": "all", "per": [], "window": "month", "limit_usd": "10"}]
@@ -88,6 +96,8 @@ class Scene:
         expected.setdefault("may_exceed", self.may_exceed)
         entry = settle_up(firewall, self.simulator, **expected)
         for oracle, watched in self._watched:
+            if watched.is_running:
+                wait_until(lambda seen=oracle: seen.samples > 2, "the oracle has looked")
             oracle.stop()
             oracle.check()
             if watched.is_running:
@@ -147,6 +157,12 @@ def read_until(sock: socket.socket, needle: bytes) -> bytes:
         assert piece, f"closed before {needle!r}: {received[-300:]!r}"
         received += piece
     return received
+
+
+def read_stream(sock: socket.socket) -> None:
+    """Read a stream to its end; fails unless it ended as a whole one does."""
+    received, end = read_all(sock)
+    assert received.endswith(b"0\r\n\r\n"), (end, received[-300:])
 
 
 def read_all(sock: socket.socket) -> tuple[bytes, str]:
