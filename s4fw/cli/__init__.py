@@ -30,6 +30,8 @@ COMMANDS = {
     "events": ("s4fw.cli.events", "Show what happened lately."),
     "audit": ("s4fw.cli.audit", "Read the ledger, check it, hold it against the budgets."),
     "freeze": ("s4fw.cli.freeze", "Stop all spend, or a budget's, until it is released."),
+    "table": ("s4fw.cli.table", "Look after the counter table: check, export, import, repair."),
+    "clock": ("s4fw.cli.clock", "Let budgets follow a wall clock that jumped."),
     "prices": ("s4fw.cli.prices", "Show the built-in rates."),
     "keys": ("s4fw.cli.keys", "Make keys for callers."),
 }

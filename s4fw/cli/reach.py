@@ -70,8 +70,21 @@ def reach(url: str | None, config: Path | None, env: Mapping[str, str]) -> Admin
         raise click.UsageError(f"{place} {fault}") from fault
 
 
-def _configured(path: Path, env: Mapping[str, str]) -> tuple[str, str | None]:
-    """Address and token as the file says."""
+def directories(config: Path | None, env: Mapping[str, str]) -> Paths:
+    """Where the firewall that is meant keeps its state.  Raises click's exceptions."""
+    path = config or Path(CONFIG_FILE)
+    if config is None and not path.exists():
+        return Paths.model_validate({}, context={"directory": Path(), "env": env})
+    tree = _tree(path, env)
+    try:
+        context = {"directory": path.parent, "env": env}
+        return Paths.model_validate(_readable(tree.get("paths"), path.parent), context=context)
+    except ValidationError as fault:
+        raise click.UsageError(f"{path} is not valid at paths: see `s4fw check`") from fault
+
+
+def _tree(path: Path, env: Mapping[str, str]) -> dict[Any, Any]:
+    """The file's document, not judged yet."""
     try:
         tree = read_document(path.read_text("utf-8"), env).tree
     except (OSError, UnicodeDecodeError) as fault:
@@ -79,6 +92,12 @@ def _configured(path: Path, env: Mapping[str, str]) -> tuple[str, str | None]:
         raise click.UsageError(f"cannot read {path}: {reason}") from fault
     if not isinstance(tree, dict):  # never ask, or freeze, another firewall instead
         raise click.UsageError(f"{path} is no configuration: see `s4fw check`")
+    return tree
+
+
+def _configured(path: Path, env: Mapping[str, str]) -> tuple[str, str | None]:
+    """Address and token as the file says."""
+    tree = _tree(path, env)
     context = {"directory": path.parent, "env": env}
     try:
         admin = Admin.model_validate(_readable(tree.get("admin"), path.parent), context=context)

@@ -100,7 +100,7 @@ def restore(table: Table, checkpoint: Checkpoint, at_ns: int) -> Restored:
         now = table.cell(index).charged
         if worst <= now:
             continue
-        slot = _slot_with_room(table, slot)
+        slot = slot_with_room(table, slot)
         journal.fill_correction(table.row(), at_ns, Reason.POWER_LOSS)
         table.raise_charged(index, generation, worst, True, has_row=slot >= 0)
         lost_cells, lost_nusd = lost_cells + 1, max(lost_nusd, worst - now)
@@ -126,7 +126,7 @@ def _is_shared(cell: SavedCell) -> bool:
     return all(text is None for _, text in cell.names)
 
 
-def _slot_with_room(table: Table, slot: int) -> int:
+def slot_with_room(table: Table, slot: int) -> int:
     """A slot joined by this process whose ring takes one more row; -1: all are full, and the row,
     not the money, is given up."""
     if slot >= 0:
