@@ -51,9 +51,7 @@ class PowerLoss(RuleBasedStateMachine):
         self.table.join(0)
         self.table.set_marked(True)
         self.budget = self.table.intern(8, b"budget")
-        self.places = [
-            self.table.claim(self.budget, kind, 60, (), LIMIT, LIMIT) for kind in KINDS
-        ]
+        self.places = [self.table.claim(self.budget, kind, 60, (), LIMIT, LIMIT) for kind in KINDS]
         self.sets = [self.table.cell_set([place], ()) for place in self.places]
         self.open: list[tuple[int, int, int]] = []
         self.files = CheckpointFiles(self.folder)
