@@ -72,6 +72,7 @@ CODES: tuple[errors.Code | None, ...] = (
     errors.FIREWALL_DRAINING,
     errors.FIREWALL_UNAVAILABLE,
     errors.INTERNAL_ERROR,
+    errors.LOOP_DETECTED,
 )
 CODE_INDEX = {code: index for index, code in enumerate(CODES) if code is not None}
 

@@ -13,7 +13,9 @@ from typing import Final
 
 from s4fw.core.transcript import Item, Transcript
 from s4fw.loops.thresholds import WINDOW
-from s4fw.loops.turn import Turn, fingerprint, hashed
+from s4fw.loops.turn import KEY, Turn, fingerprint
+
+_SECRET: Final = KEY.hex()  # texts are hashed as they are, without a copy; this keys the whole
 
 JOINTS: Final = 24  # identities of items that a tail keeps
 LOOK_BACK: Final = 16  # items in which a remembered prefix is looked for: some 8 turns
@@ -215,7 +217,6 @@ def _skipping(turns: int) -> Tail:
 
 def identity(item: Item) -> int:
     """Tells an item from all others, its ids included."""
-    whole = f"{item.ids}\x1f{item.text}"
-    for name, arguments in item.calls:
-        whole += f"\x1f{name}\x1f{arguments}"
-    return hashed(whole.encode("utf-8", "replace"))
+    if item.calls:
+        return hash((_SECRET, item.ids, item.text, *item.calls))
+    return hash((_SECRET, item.ids, item.text))

@@ -15,6 +15,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from mypy_extensions import i64  # a machine word where compiled, an int elsewhere
+
 KEY: Final = os.urandom(16)  # before any fork: all processes of a tree agree
 
 # Of a long result both ends count, and its length: 8 kB take about 25 us to fold and hash.
@@ -82,10 +84,14 @@ class Turn:
         has_result: bool,
         lists: int = 0,
     ) -> None:
-        self.tool = tool
-        self.a, self.an, self.a2 = action
-        self.r, self.rn, self.r2 = result
-        self.t = t
+        self.tool: i64 = tool
+        self.a: i64 = action[0]
+        self.an: i64 = action[1]
+        self.a2: i64 = action[2]
+        self.r: i64 = result[0]
+        self.rn: i64 = result[1]
+        self.r2: i64 = result[2]
+        self.t: i64 = t
         self.is_error = False
         self.is_stale = False
         self.is_empty = is_empty

@@ -68,6 +68,15 @@ class WorkerFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopFigures:
+    """What one rule about loops found at all tenants; `outcomes` by name."""
+
+    rule: str
+    outcomes: dict[str, int]
+    wasted_nusd: int
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All figures of one moment.  `gauges` has names of `meters.GAUGES` only; `factors` are learned
     token factors: provider, family, thousandths."""
@@ -76,3 +85,4 @@ class Snapshot:
     workers: list[WorkerFigures]
     gauges: dict[str, int] = field(default_factory=dict)
     factors: list[tuple[str, str, int]] = field(default_factory=list)
+    loops: list[LoopFigures] = field(default_factory=list)

@@ -67,6 +67,23 @@ TOKEN_FACTOR = Meter(
     ("provider", "family"),
 )
 
+LOOP_FINDINGS = Meter(
+    "s4fw_loop_findings_total",
+    "counter",
+    "requests",
+    "What rules about loops found: warned, would_block (in shadow) and blocked are requests;"
+    " episodes are loops, of which hindsight proved and disproved some and is uncertain about"
+    " others.",
+    ("rule", "outcome"),
+)
+LOOP_WASTED = Meter(
+    "s4fw_loop_wasted_usd_total",
+    "counter",
+    "USD",
+    "What loops had cost since their first repetition when they were found.",
+    ("rule",),
+)
+
 BUDGET_AMOUNTS = (LIMIT, USED, CHARGED, SPENT, ACCRUED, HELD, REMAINING)
 BUDGET_FIGURES = (CELLS, USED_RATIO_MAX, DENIALS, IS_FROZEN)
 WORKER_FIGURES = (WORKER_UP, HEARTBEAT_AGE, WORKER_LEASES, RING_LAG)

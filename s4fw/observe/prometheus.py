@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from s4fw.core.counter import COUNTERS, GAUGES, Counter
 from s4fw.observe import meters
-from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
+from s4fw.observe.figures import BudgetFigures, LoopFigures, Snapshot, WorkerFigures
 from s4fw.observe.meters import Meter
 from s4fw.units import usd_9
 
@@ -77,6 +77,19 @@ def _families(snapshot: Snapshot) -> Iterator[tuple[Meter, Iterable[Sample]]]:
             for provider, family, factor in snapshot.factors
         ],
     )
+    yield from _loops(snapshot.loops)
+
+
+def _loops(loops: list[LoopFigures]) -> Iterator[tuple[Meter, Iterable[Sample]]]:
+    yield (
+        meters.LOOP_FINDINGS,
+        [
+            ([("rule", one.rule), ("outcome", outcome)], str(count))
+            for one in loops
+            for outcome, count in one.outcomes.items()
+        ],
+    )
+    yield meters.LOOP_WASTED, [([("rule", o.rule)], usd_9(o.wasted_nusd)) for o in loops]
 
 
 def _instance(gauges: dict[str, int]) -> Iterator[tuple[Meter, Iterable[Sample]]]:

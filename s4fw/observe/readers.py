@@ -14,8 +14,14 @@ from s4fw.ledger.rule import Budget, rules_of
 from s4fw.ledger.table import CellInfo, SlotInfo, Table
 from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock, end_of
-from s4fw.observe.figures import BudgetFigures, WorkerFigures
+from s4fw.loops.memory import Memory
+from s4fw.loops.tenants import Tally, tallies
+from s4fw.observe.figures import BudgetFigures, LoopFigures, WorkerFigures
 
+OUTCOMES = (
+    *("warned", "would_block", "blocked", "episodes"),
+    *("proved", "disproved", "uncertain"),
+)
 STATES = ("starting", "ready", "draining")  # the state word of a slot
 
 
@@ -76,6 +82,21 @@ class BudgetReader:
             mode=budget.mode,
             limit_nusd=rule.limit_of(()),
         )
+
+
+def read_loops(memory: Memory) -> list[LoopFigures]:
+    """What the rules about loops found, by rule, at all tenants together."""
+    found: dict[str, list[Tally]] = {}
+    for tally in tallies(memory):
+        found.setdefault(tally.rule, []).append(tally)
+    return [
+        LoopFigures(
+            rule,
+            {name: sum(getattr(one, name) for one in of_rule) for name in OUTCOMES},
+            sum(one.wasted_nusd for one in of_rule),
+        )
+        for rule, of_rule in sorted(found.items())
+    ]
 
 
 def read_workers(table: Table, kind_of: Callable[[int], str]) -> list[WorkerFigures]:

@@ -59,6 +59,7 @@ def page() -> str:
         ("Traffic, per worker", per_worker),
         ("Workers", list(meters.WORKER_FIGURES)),
         ("Tokens", [meters.TOKEN_FACTOR]),
+        ("Loops", [meters.LOOP_FINDINGS, meters.LOOP_WASTED]),
     )
     return HEAD + "".join(_section(title, rows) for title, rows in sections)
 

@@ -76,6 +76,8 @@ def _told(row: JournalRow) -> tuple[str, str, str] | None:
         return "clamp", "info", "a budget lowered the output of this instead of refusing it"
     if row.decision is Decision.REROUTE:
         return "reroute", "info", "a budget sent this to a cheaper model instead of refusing it"
+    if row.loop == "warn":
+        return "loop_warning", "warning", "this looks like a loop of its agent"
     if row.decision is Decision.SHADOW_BLOCK:
         return "shadow_block", "info", "a shadow budget would have refused this"
     return None

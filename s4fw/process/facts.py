@@ -10,8 +10,9 @@ from s4fw.config.schema import Config
 from s4fw.ledger.rule import rules_of
 from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
+from s4fw.loops.memory import Memory
 from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
-from s4fw.observe.readers import BudgetReader, read_workers
+from s4fw.observe.readers import BudgetReader, read_loops, read_workers
 from s4fw.observe.times import rfc3339
 from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
@@ -32,6 +33,7 @@ class StewardFacts:
         books: Bookkeeper,
         auditor: Auditor,
         started_s: int,
+        loops: Memory,
     ) -> None:
         self._table = table
         self._clock = clock
@@ -39,6 +41,7 @@ class StewardFacts:
         self._books = books
         self._auditor = auditor
         self._started_s = started_s
+        self._loops = loops
         self._is_draining = False
         self._exits = 0
         self._recovered = 0
@@ -127,7 +130,7 @@ class StewardFacts:
         }
         is_calibrated = self._config.pricing.counting == "calibrated"
         factors = learned(self._table, self._clock) if is_calibrated else []
-        return Snapshot(self.budgets(), workers, gauges, factors)
+        return Snapshot(self.budgets(), workers, gauges, factors, read_loops(self._loops))
 
     def frozen(self) -> Frozen:
         value_ids = self._table.frozen()

@@ -65,8 +65,9 @@ class Steward:
         self._books = Bookkeeper(self._table, file, estate.table_id, events, names.of)
         self._auditor = Auditor(self._table, self._table.sizes.cells, events)
         self.facts = StewardFacts(
-            self._table, self._clock, events, self._books, self._auditor, estate.started_s
-        )
+            self._table, self._clock, events, self._books, self._auditor, estate.started_s,
+            estate.loops,
+        )  # fmt: skip
         self._durability = Durability(
             self._table, CheckpointFiles(seat.config.paths.state), estate.demands, self._tell_of
         )
