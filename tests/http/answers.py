@@ -1,7 +1,7 @@
 """Rows about what an upstream answers: framing, status lines, fields, bodies, streams, usage.
 
 Sources: RFC 9112 (4, 6, 7), RFC 9110 (6.4.1, 8.6, 15), response splitting and queue poisoning
-(RFC 9112 11.1, 11.2), WIRE shapes of OpenAI.  The truth in every answer that has one is 10 tokens in
+(RFC 9112 11.1, 11.2), the shapes of OpenAI.  The truth in an answer that has one is 10 tokens in
 and 5 out; what cannot be read must end as unknown, never as less.
 """
 

@@ -17,7 +17,7 @@ import orjson
 from s4fw.core.request import CACHE_1H, Measure, Request, Run
 from s4fw.core.transcript import Transcript
 from s4fw.dialects import fields, strictjson
-from s4fw.dialects.anthropic import marks, measure, tools
+from s4fw.dialects.anthropic import betas, marks, measure, tools
 from s4fw.dialects.anthropic.transcript import of_message
 from s4fw.dialects.strictjson import ARRAY, NULL, STRING, Document
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
@@ -79,6 +79,9 @@ def read(request: Request, is_model_in_path: bool = False) -> None:
         raise Refusal(INVALID_REQUEST, "the body needs `messages` and `max_tokens`")
     if ("model" in members) == is_model_in_path:
         raise Refusal(INVALID_REQUEST, "the model must be named in exactly one place")
+    betas.check_header(request)
+    if betas.FIELD in members:
+        betas.check(document.value(betas.FIELD), request.model)
     found = marks.of(body, request.runs)
     request.cache = CACHE_1H if found.is_veiled else found.cache
     if "tools" in members:

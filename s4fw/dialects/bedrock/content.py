@@ -208,10 +208,11 @@ def _of_nothing(value: Any, tally: Tally) -> None:
 
 
 def _of_unknown(kind: str, value: Any, tally: Tally) -> None:
-    """Text, for all we know; refused where it stands for something else."""
+    """Text, for all we know, or shown as an image; refused where it stands for something else."""
     if _REFERENCE.search(kind):
         raise Refusal(UNBOUNDED_REQUEST, _NOT_KNOWN)
     _refuse_elsewhere(value)
+    tally.tokens += tally.image_tokens
     tally.texts.append(kind)
     _of_json(value, tally)
 
