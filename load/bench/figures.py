@@ -23,6 +23,7 @@ from load.bench import cpu, payloads
 from load.bench.bed import Bed
 from load.bench.children import ROOT
 from load.bench.rivals import Firewall
+from load.bench.wires import OPENAI
 
 CONNECTIONS = 2000
 STREAMS = 200
@@ -126,8 +127,8 @@ def _idle(bed: Bed) -> Figure:
 def _live(bed: Bed) -> Figure:
     with bed.firewall(bed.pacer) as rival:
         pid = workers(rival)[0]
-        body = payloads.http(payloads.stream(30, 100))
-        _hold(rival.port, payloads.http(payloads.stream(2, 1)), 20)
+        body = OPENAI.request(30, 100)
+        _hold(rival.port, OPENAI.request(2, 1), 20)
         before = pss_bytes(pid)
 
         def look() -> int:

@@ -15,23 +15,28 @@ from typing import cast
 
 import uvloop
 
-from load.bench.payloads import event
+from load.bench.wires import OPENAI, WIRES, Wire
 
-_HEAD = (
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n"
-    b"transfer-encoding: chunked\r\n\r\n"
-)
+_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ntransfer-encoding: chunked\r\n\r\n"
+_PATH = re.compile(rb"POST ([^ ]+) ")
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
-_PACE = re.compile(rb'"metadata":{"chunks":"(\d+)","every_ms":"(\d+)"}')
+_PACE = re.compile(rb'etadata":{"chunks":"(\d+)","every_ms":"(\d+)"}')
 
 
 def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-_FIRST = _HEAD + _chunk(event({"role": "assistant", "content": ""}))
-_NEXT = _chunk(event({"content": " parcel"}))
-_LAST = _chunk(event(None)) + b"0\r\n\r\n"
+class _Answer:
+    """The bytes of a wire shape as they go out: each in one write."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.first = _HEAD % wire.content_type + _chunk(wire.first)
+        self.next = _chunk(wire.next)
+        self.last = _chunk(wire.last) + b"0\r\n\r\n"
+
+
+_ANSWERS = {path: _Answer(wire) for path, wire in WIRES.items()}
 
 
 class Connection(asyncio.Protocol):
@@ -42,6 +47,7 @@ class Connection(asyncio.Protocol):
         self._got = bytearray()
         self._wanted = 0  # bytes of the whole request, once its head is known
         self._left = 0  # chunks
+        self._answer = _ANSWERS[OPENAI.path.encode()]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -59,13 +65,15 @@ class Connection(asyncio.Protocol):
 
     def _begin(self) -> None:
         pace = _PACE.search(self._got)
+        asked = _PATH.match(self._got)
+        self._answer = _ANSWERS[bytes(asked[1]) if asked else b""]
         chunks, every_ms = (int(pace[1]), int(pace[2])) if pace else (1, 1)
         self._got.clear()
         self._wanted = 0
         self._left = chunks - 1
         self._every_s = every_ms / 1000
         self._at_s = self._loop.time()
-        self._transport.write(_FIRST)
+        self._transport.write(self._answer.first)
         self._wait()
 
     def _wait(self) -> None:
@@ -77,10 +85,10 @@ class Connection(asyncio.Protocol):
             return
         if self._left:
             self._left -= 1
-            self._transport.write(_NEXT)
+            self._transport.write(self._answer.next)
             self._wait()
         else:
-            self._transport.write(_LAST)
+            self._transport.write(self._answer.last)
 
 
 async def main() -> None:

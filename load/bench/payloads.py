@@ -26,7 +26,7 @@ _PROSE = (
     "The order was shipped on Tuesday and the carrier reported a failed delivery on Thursday, "
     "because nobody was at the address; the parcel waits at the depot for seven days. "
 )
-_ASKED = (
+ASKED = (
     "Where is my order 40417? I was told it would arrive on Monday, it is Friday now, and the "
     "tracking page still says that the parcel is being prepared. Can you find out what happened, "
     "and either send it again or give me the money back?"
@@ -49,14 +49,14 @@ def _system(length: int) -> dict[str, str]:
     return {"role": "system", "content": prose(length)}
 
 
-def chat(text: str = _ASKED) -> str:
+def chat(text: str = ASKED) -> str:
     """A request of 0.7 kB."""
     return _body([_system(310), {"role": "user", "content": text}], temperature=0.2)
 
 
 def chat_new() -> str:
     """The same, whose question nobody asked before."""
-    return chat(f"{NEW} {_ASKED}")
+    return chat(f"{NEW} {ASKED}")
 
 
 def transcript(bytes_wanted: int = 100_000) -> str:
@@ -82,12 +82,6 @@ def big(bytes_wanted: int, nonce: str) -> bytes:
         for n in range((bytes_wanted - 500) // 2048)
     ]
     return _body([head, *messages], **_paced(1, 1)).encode()
-
-
-def stream(chunks: int, every_ms: int) -> bytes:
-    """A streamed request that the pacer answers with so many chunks."""
-    messages = [_system(310), {"role": "user", "content": _ASKED}]
-    return _body(messages, **_paced(chunks, every_ms)).encode()
 
 
 def _paced(chunks: int, every_ms: int) -> dict[str, Any]:

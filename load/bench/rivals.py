@@ -66,7 +66,8 @@ def _configuration(folder: Path, workers: int, behind: int) -> dict[str, Any]:
         "server": {"port": 0, "workers": workers, "timeouts": {"drain": "2s"}},
         "admin": {"port": 0},
         "upstreams": {
-            "openai": {"base_url": f"http://127.0.0.1:{behind}", "api_key": "sk-bench-upstream"}
+            name: {"base_url": f"http://127.0.0.1:{behind}", "api_key": "sk-bench-upstream"}
+            for name in ("openai", "anthropic", "bedrock")
         },
         "keys": [
             {"id": "bench", "sha256": KEY_SHA256, "may_set": ["tenant", "feature", "session"]}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from load.bench import payloads
+from load.bench import payloads, wires
 from load.bench.rivals import BROKE
 from load.bench.streams import Streams
 from load.bench.wrk import Load
@@ -48,6 +48,8 @@ TRANSCRIPT = Load(payloads.transcript())
 
 # 13,000 chunks a second: far from saturation, so that chunks pass one by one.
 LONG_STREAMS = Streams(callers=200, chunks=200, every_ms=15)
+ANTHROPIC_STREAMS = replace(LONG_STREAMS, wire=wires.ANTHROPIC)
+BEDROCK_STREAMS = replace(LONG_STREAMS, wire=wires.BEDROCK)
 # About 500 streams a second, each with its first token.
 SHORT_STREAMS = Streams(callers=100, chunks=10, every_ms=20, seconds=2.0)
 
@@ -68,6 +70,8 @@ SHAPES = (
         is_refused=True,
     ),
     _both("stream", "200 streams of 200 chunks at once", LONG_STREAMS, 1.5),
+    _both("stream-anthropic", "the same of Anthropic's messages", ANTHROPIC_STREAMS, 1.5),
+    _both("stream-bedrock", "the same of Bedrock's Converse", BEDROCK_STREAMS, 1.5),
     _both("transcript", "agent transcript of 100 kB, its last turn new", TRANSCRIPT, 4.0),
     Shape(
         "cells",

@@ -10,10 +10,9 @@ from typing import cast
 
 import uvloop
 
-from load.bench.payloads import http, stream
+from load.bench.wires import OPENAI, Wire
 
 _END = b"0\r\n\r\n"
-_EVENT = b'"delta"'
 
 
 class BadStream(Exception):
@@ -31,6 +30,7 @@ class Streams:
     chunks: int
     every_ms: int
     seconds: float = 0.0
+    wire: Wire = OPENAI
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Caller(asyncio.Protocol):
 
     def __init__(self, wanted: Streams, seen: Seen, until_s: float) -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._request = http(stream(wanted.chunks, wanted.every_ms))
+        self._request = wanted.wire.request(wanted.chunks, wanted.every_ms)
         self._wanted = wanted
         self._seen = seen
         self._until_s = until_s
@@ -77,7 +77,7 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._seen.reads += 1
-        if self._is_first and b"data:" in data:
+        if self._is_first and self._wanted.wire.chunk in data:
             self._is_first = False
             self._seen.first_ms.append((perf_counter() - self._asked_s) * 1000)
         self._parts.append(data)
@@ -86,8 +86,8 @@ class Caller(asyncio.Protocol):
 
     def _ended(self) -> None:
         whole = b"".join(self._parts)
-        chunks = whole.count(_EVENT)
-        if chunks != self._wanted.chunks or b"[DONE]" not in whole:
+        chunks = whole.count(self._wanted.wire.chunk)
+        if chunks != self._wanted.chunks or self._wanted.wire.end not in whole:
             self._fail(f"{chunks} chunks, beginning {whole[:80]!r}")
             return
         self._seen.streams += 1
