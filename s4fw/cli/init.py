@@ -29,6 +29,10 @@ upstreams:
     # Callers send their own OpenAI key, which passes through.  To keep the provider's key here
     # instead, give it, and list below who may call:
     # api_key: ${OPENAI_API_KEY}           # or {file: openai-key}
+  anthropic:
+    base_url: https://api.anthropic.com
+  # bedrock:                       # signed with the role of this machine
+  #   region: us-east-1
 
 # Who may call.  `s4fw keys hash --generate` makes a key and the line to paste.  What a key pins
 # (tenant, feature, customer, agent) no request header changes.
