@@ -101,6 +101,11 @@ def _forget_slots() -> None:
 os.register_at_fork(after_in_child=_forget_slots)
 
 
+def usual_slots() -> int:
+    """How many slots a table has unless told otherwise: for two generations of workers and more."""
+    return max(16, 2 * (os.cpu_count() or 1) + 8)
+
+
 class Table(Amends):
     """One mapped table in this process.  `answer` is filled by each `reserve`: see there."""
 
@@ -150,7 +155,7 @@ class Table(Amends):
 
         Raises FileExistsError, OSError (no space, no permission), ValueError (sizes).
         """
-        slots = slots if slots is not None else max(16, 2 * (os.cpu_count() or 1) + 8)
+        slots = slots if slots is not None else usual_slots()
         problem = ffi.new("char[]", lib.S4_PROBLEM_BYTES)
         code = lib.s4_table_create(os.fsencode(path), slots, cells, leases, values, rows, problem)
         sentence = ffi.string(problem).decode(errors="replace")

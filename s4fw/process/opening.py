@@ -5,6 +5,7 @@ Theory of operation.  What is there decides, and what is missing never means zer
   table of this boot, or left in order   it is right as it is
   table of an earlier boot, in use       on a disk; what was written last may be missing: its leases
                                          are recovered, its cells raised to what the checkpoint says
+  table with too few slots               by now there are more processors: its cells are moved
   no table, a checkpoint                 the machine or the runtime directory was lost: a table is
                                          made beside, filled, and only then gets its name
   no table, no checkpoint, no sums       the first start
@@ -20,10 +21,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from s4fw.ledger.checkpoint import Checkpoint
-from s4fw.ledger.snapshot import Restored, restore
-from s4fw.ledger.table import Sizes, Table, TableDamaged, TableError
+from s4fw.ledger.snapshot import Names, Restored, restore, snapshot
+from s4fw.ledger.table import Table, TableDamaged, TableError, usual_slots
 from s4fw.process import checkpoints, rundir
 from s4fw.process.checkpoints import CheckpointsDamaged
+from s4fw.process.durability import head_of
 from s4fw.process.exitcode import DAMAGED_TABLE, FAILED, Stop
 from s4fw.units import usd
 
@@ -55,6 +57,8 @@ def opened(runtime: Path, state: Path) -> Opened:
         restored = None
         if is_alone and not is_same_boot and not table.is_clean:
             restored = _mend(table, checkpoints.found(state))
+        if is_alone and table.sizes.slots < usual_slots():
+            table = _migrated(table, is_same_boot)
     except (TableDamaged, CheckpointsDamaged) as fault:
         raise Stop(DAMAGED_TABLE, _untouched(str(fault))) from fault
     except (OSError, TableError) as fault:
@@ -93,16 +97,11 @@ def _remade(path: Path, state: Path) -> Opened:
     return Opened(table, identity, is_same_boot, sentence, is_lossy)
 
 
-def make_restored(path: Path, checkpoint: Checkpoint, sizes: Sizes | None = None) -> Restored:
-    """Make a table from a checkpoint; it gets its name when it is whole.
-
-    `sizes`: other ones than usual.
-    """
+def make_restored(path: Path, checkpoint: Checkpoint) -> Restored:
+    """Make a table from a checkpoint; it gets its name when it is whole."""
     beside = path.with_name(path.name + ".restoring")
     beside.unlink(missing_ok=True)
-    kept = sizes._asdict() if sizes is not None else {}
-    kept.pop("bytes", None)
-    with Table.create(beside, **kept) as table:
+    with Table.create(beside) as table:
         table.reset_lock_if_alone()
         restored = restore(table, checkpoint, time.time_ns())
         is_same_boot = checkpoint.head.boot == rundir.boot_id()
@@ -119,6 +118,29 @@ def _mend(table: Table, checkpoint: Checkpoint | None) -> Restored | None:
         if slot.open_leases:
             table.recover(slot.slot, time.time_ns())
     return restore(table, checkpoint, time.time_ns()) if checkpoint is not None else None
+
+
+def _migrated(table: Table, is_same_boot: bool) -> Table:
+    """The same cells in a table of the usual sizes: the machine has more processors by now.
+
+    Put off while rows wait to be read: they would be lost, and the steward reads them soon.
+    """
+    for slot in table.slots():
+        if slot.open_leases:
+            table.recover(slot.slot, time.time_ns())
+    if any(slot.ring_lag for slot in table.slots()):
+        return table
+    names, path, was_clean = Names(table), table.path, table.is_clean
+    head = head_of(table, names, is_clean=True)
+    if not is_same_boot:
+        head = head._replace(offset_ns=0)
+    checkpoint = Checkpoint(head, tuple(snapshot(table.cells(), names)))
+    table.close()
+    _renew_identity(path.parent)
+    make_restored(path, checkpoint)
+    table = Table.attach(path)
+    table.set_clean(was_clean)
+    return table
 
 
 def _told(restored: Restored, is_exact: bool) -> str:

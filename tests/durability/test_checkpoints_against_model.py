@@ -130,7 +130,7 @@ class PowerLoss(RuleBasedStateMachine):
         target = self.folder / NAMES[1 - self.files._current]
         write_now(self.table, self.files, is_clean=False)
         document = target.read_bytes()
-        target.write_bytes(document[: data.draw(st.integers(0, len(document) - 1))])
+        target.write_bytes(document[: len(document) * data.draw(st.integers(0, 999)) // 1000])
 
     @rule()
     def stop_in_order(self) -> None:
