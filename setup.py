@@ -77,6 +77,7 @@ setup(
     ],
     extras_require={
         "parquet": ["pyarrow==26.0.1"],  # `s4fw audit export --format parquet`
+        "plot": ["matplotlib==3.11.2"],  # the picture of `make soak`
         "test": [
             "anthropic==2.12.0",
             "genai-prices==0.2.3",  # what our prices are compared with

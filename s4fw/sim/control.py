@@ -1,6 +1,6 @@
 """The control API of the simulator, under /sim/ on its own port: for tests, demo and load runs.
 
-GET  /sim/ledger             what was charged: {total_nusd, billed, unbilled, rows}
+GET  /sim/ledger?last=N      what was charged: {total_nusd, billed, unbilled, rows: the last N}
 GET  /sim/requests?last=N    {count, requests}: the last N (100) as received, bodies in base64
 GET  /sim/state              {held, in_flight, connections, requests}
 POST /sim/faults             {"faults": "cut:3", "times": 2} for all (or the next 2) calls;
@@ -56,7 +56,8 @@ class Control:
             return 400, {"error": str(problem)}
 
     def _ledger(self, call: Call) -> Answer:
-        return 200, self._simulator.ledger.body()
+        query = parse_qs(call.target.partition("?")[2])
+        return 200, self._simulator.ledger.body(*map(int, query.get("last", [])))
 
     def _requests(self, call: Call) -> Answer:
         query = parse_qs(call.target.partition("?")[2])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from s4fw.core.usage import Usage
@@ -66,13 +67,14 @@ class Ledger:
         row = {"id": call_id, "at": time.time_ns(), "cost_nusd": 0, "outcome": outcome}
         self.rows.append(row | {"billed": False})
 
-    def body(self) -> dict[str, Any]:
-        """The account as the control API shows it."""
+    def body(self, last: int = ROWS_MAX) -> dict[str, Any]:
+        """The account as the control API shows it, with so many of its rows, the latest."""
+        left_out = max(0, len(self.rows) - last)
         return {
             "total_nusd": self.total_nusd,
             "billed": self.billed,
             "unbilled": self.unbilled,
-            "rows": list(self.rows),
+            "rows": list(islice(self.rows, left_out, None)),
         }
 
 

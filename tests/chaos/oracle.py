@@ -121,8 +121,9 @@ def settle_up(
     """
     simulator.wait_idle()
     entry = _quiet(firewall, budget_id) if may_exceed else quiesce(firewall).one(budget_id)
-    paid_nusd = simulator.ledger()["total_nusd"]
+    paid_nusd = simulator.paid_nusd()
     assert paid_nusd <= entry["charged_nusd"], f"O3: the provider charged {paid_nusd}: {entry}"
+    assert entry["spent_nusd"] <= paid_nusd, f"O4: the provider charged {paid_nusd}: {entry}"
     if accrued_nusd is not None:
         assert accrued_nusd == entry["accrued_nusd"], f"O4: expected {accrued_nusd}: {entry}"
     if spent_nusd is not None:

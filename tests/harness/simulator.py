@@ -61,6 +61,10 @@ class Simulator(Process):
         """What the provider charged: {total_nusd, billed, unbilled, rows}."""
         return self._control("ledger")
 
+    def paid_nusd(self) -> int:
+        """The sum of it, without the rows."""
+        return int(self._control("ledger?last=0")["total_nusd"])
+
     def wait_billed(self, count: int) -> Any:
         """Wait until so many exchanges were billed; returns the ledger."""
 

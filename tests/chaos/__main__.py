@@ -1,0 +1,95 @@
+"""Play the whole catalogue: `python -m tests.chaos`; `make chaos` writes the report, too.
+
+Every case is written down as soon as it is over, so a run that was broken off goes on where it
+was: `--fresh` begins anew.  Exit code 1 where a case is broken.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from tests.chaos.case import Case
+from tests.chaos.cases import CASES
+from tests.chaos.report import BROKEN, HELD, NOT_HERE, Results, Verdict, table, write
+from tests.chaos.scene import Scene
+from tests.harness import Simulator
+
+ROOT = Path(__file__).parents[2]
+
+
+@click.command()
+@click.option("--only", default="", help="Cases whose id begins so, such as CHA or UPS-07.")
+@click.option("--seed", default=1, show_default=True, help="Of everything that is random.")
+@click.option("--short", is_flag=True, help="The versions that `make test` plays.")
+@click.option("--fresh", is_flag=True, help="Forget what an earlier run has shown.")
+@click.option("--write", "is_written", is_flag=True, help="Write docs/chaos-report.md.")
+def main(only: str, seed: int, short: bool, fresh: bool, is_written: bool) -> None:
+    """Play cases, print the table of all that were played."""
+    results = Results(ROOT / ".chaos" / "results.json", fresh=fresh)
+    chosen = [case for case in CASES if case.id.startswith(only)]
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="s4fw-chaos-") as folder:
+        for case in chosen:
+            if results.has(case.id):
+                continue
+            console.print(f"[dim]{case.id}  {case.done}")
+            began_s = time.monotonic()
+            verdict = _judged(case, Path(folder), seed, not short)
+            verdict.seconds = round(time.monotonic() - began_s, 1)
+            results.keep(verdict)
+    console.print(table(chosen, results))
+    if is_written:
+        console.print(f"written to {write(CASES, results, seed)}")
+    sys.exit(any(results.of(case.id).word == BROKEN for case in chosen))
+
+
+def _judged(case: Case, folder: Path, seed: int, is_whole: bool) -> Verdict:
+    """Play a case and run the tests it names."""
+    if case.play is None and not case.nodes:
+        return Verdict(case.id, NOT_HERE, case.why_not)
+    outcomes = []
+    try:
+        if case.play is not None:
+            home = folder / case.id
+            home.mkdir()
+            with (
+                Simulator(home) as simulator,
+                Scene(home, simulator, seed=seed, is_whole=is_whole) as scene,
+            ):
+                outcomes.append(case.play(scene))
+        if case.nodes:
+            outcomes.append(_tested(case, folder))
+    except Exception as problem:
+        traceback.print_exc()
+        first = (str(problem) or type(problem).__name__).splitlines()[0]
+        return Verdict(case.id, BROKEN, first[:300])
+    return Verdict(case.id, HELD, "; ".join(outcomes))
+
+
+def _tested(case: Case, folder: Path) -> str:
+    """Run the pytest nodes of a case; fails with the names of those that fail."""
+    file = folder / f"{case.id}.xml"
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={file}", *case.nodes]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    cases = list(ET.parse(file).getroot().iter("testcase"))
+    failed = [
+        one.get("name", "?") for one in cases if one.find("failure") is not None
+        or one.find("error") is not None
+    ]  # fmt: skip
+    assert cases, f"no test was found in {case.nodes}"
+    assert not failed, f"failed: {', '.join(failed)}"
+    passed = sum(one.find("skipped") is None for one in cases)
+    return f"{passed} tests"
+
+
+if __name__ == "__main__":
+    main()
