@@ -59,6 +59,7 @@ class PowerLoss(RuleBasedStateMachine):
         write_now(self.table, self.files, is_clean=False)
         self.durability = Durability(self.table, self.files, self.demands, lambda *_: None)
         self.durability.start(self.loop)
+        self.written_short = self.used(0)
 
     def turn(self, is_tick: bool) -> None:
         """One turn of the steward."""
@@ -92,6 +93,7 @@ class PowerLoss(RuleBasedStateMachine):
     def tick(self) -> None:
         """A second passes."""
         self.turn(True)
+        self.written_short = self.used(0)
 
     @rule()
     def kill_everything(self) -> None:
@@ -107,6 +109,7 @@ class PowerLoss(RuleBasedStateMachine):
         assert self.files.take()
         self.durability = Durability(self.table, self.files, self.demands, lambda *_: None)
         self.durability.start(self.loop)
+        self.written_short = self.used(0)
 
     @rule(is_new_torn=st.booleans(), data=st.data())
     def lose_power(self, is_new_torn: bool, data: st.DataObject) -> None:
@@ -118,7 +121,9 @@ class PowerLoss(RuleBasedStateMachine):
         before = list(self.spent)
         for _, at, amount in self.open:  # the provider may have charged them in full
             before[at] += amount
+        written_short = self.written_short
         self.start()
+        assert self.charged(0) == written_short  # what was held then may have been spent
         for at, kind in enumerate(KINDS):
             charged = self.charged(at)
             if kind >= 2:
@@ -148,6 +153,9 @@ class PowerLoss(RuleBasedStateMachine):
     def end_of_steward(self) -> None:
         self.loop.run_until_complete(self.durability.stop(self.loop))
         self.files.release()
+
+    def used(self, at: int) -> int:
+        return self.table.cell(self.places[at][0]).used
 
     def charged(self, at: int) -> int:
         return self.table.cell(self.places[at][0]).charged
