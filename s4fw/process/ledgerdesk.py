@@ -57,7 +57,7 @@ class LedgerDesk:
         self.scribe.adopt(config.ledger)
 
     def _sealed(self) -> None:
-        """A segment was begun, so those before it can be packed and sent."""
+        """The ledger goes on; segments before the open one can be packed and sent."""
         if self._shipper is not None:
             self._shipper.wake()
             return

@@ -74,7 +74,7 @@ class Scribe:
         self._text_of = text_of  # of a value id
         self._hash_key = hash_key
         self._tell = tell
-        self._wake = wake  # a segment was sealed
+        self._wake = wake  # there may be sealed segments
         self._table = ""
         self._last: dict[int, int] = {}  # slot -> number of the last row that is written
         self._noted: dict[int, int] = {}  # the same, with those that wait
@@ -120,6 +120,7 @@ class Scribe:
                 self._gaps[slot] = gap
                 self._noted[slot] = tail
         self._ensure_segment()
+        self._wake()  # segments of an earlier life may wait
 
     def _read(
         self, found: Sequence[Line], table: str, heads: Sequence[int]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,13 +11,13 @@ import boto3
 from moto.server import ThreadedMotoServer
 
 REGION = "eu-west-1"
-BUCKET = "ledgers"
 
 
 class Bucket:
     """What is in it, and the environment that leads any AWS SDK to it."""
 
     def __init__(self, url: str) -> None:
+        self.name = f"ledgers-{uuid.uuid4().hex[:12]}"  # what a server keeps is of the process
         self.env = {
             "AWS_ENDPOINT_URL_S3": url,
             "AWS_ACCESS_KEY_ID": "AKIATEST",
@@ -31,15 +32,15 @@ class Bucket:
             aws_secret_access_key="secret",
         )
         self._client.create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION}
+            Bucket=self.name, CreateBucketConfiguration={"LocationConstraint": REGION}
         )
 
     def names(self) -> list[str]:
-        answer = self._client.list_objects_v2(Bucket=BUCKET)
+        answer = self._client.list_objects_v2(Bucket=self.name)
         return sorted(item["Key"] for item in answer.get("Contents", ()))
 
     def read(self, name: str) -> bytes:
-        data: bytes = self._client.get_object(Bucket=BUCKET, Key=name)["Body"].read()
+        data: bytes = self._client.get_object(Bucket=self.name, Key=name)["Body"].read()
         return data
 
     def close(self) -> None:

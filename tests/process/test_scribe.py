@@ -1,4 +1,4 @@
-"""From the rings of a real table into the ledger: each row once, whatever dies, whatever is full."""
+"""From the rings of a real table into the ledger: each row once, whatever dies or is full."""
 
 from __future__ import annotations
 

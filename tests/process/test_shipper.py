@@ -12,7 +12,7 @@ from s4fw.config.ledger import LedgerS3
 from s4fw.ledger import segments
 from s4fw.process.shipper import S3, NotStored, Shipper
 from s4fw.process.spool import Spool
-from tests.harness.bucket import BUCKET, REGION, Bucket, bucket
+from tests.harness.bucket import REGION, Bucket, bucket
 from tests.ledger.signed import SIGNER, row
 
 
@@ -108,10 +108,10 @@ def test_segment_without_its_seal_is_not_sent(spool: Spool) -> None:
     assert ({}, ["ledger_waits"]) == (store.objects, told)
 
 
-def store_of(s3: Bucket, monkeypatch: pytest.MonkeyPatch, chain_id: str, name: str = BUCKET) -> S3:
+def store_of(s3: Bucket, monkeypatch: pytest.MonkeyPatch, chain_id: str, name: str = "") -> S3:
     for variable, value in s3.env.items():
         monkeypatch.setenv(variable, value)
-    config = {"bucket": name, "prefix": "s4fw/ledger", "region": REGION}
+    config = {"bucket": name or s3.name, "prefix": "s4fw/ledger", "region": REGION}
     return S3(LedgerS3.model_validate(config), chain_id)
 
 
@@ -149,6 +149,6 @@ def test_bucket_that_is_not_there_or_not_reached_says_why(
     with pytest.raises(NotStored, match="S3 answered NoSuchBucket"):
         store_of(s3, monkeypatch, "c", "nowhere-at-all").put("a", b"x")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    config = LedgerS3.model_validate({"bucket": BUCKET, "region": REGION})
+    config = LedgerS3.model_validate({"bucket": s3.name, "region": REGION})
     with pytest.raises(NotStored, match="S3 was not reached: EndpointConnectionError"):
         S3(config, "c").put("a", b"x")
