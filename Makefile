@@ -8,6 +8,9 @@
 #   make stress  the counter table under random SIGKILL, longer than in make test
 #   make prove   the long proofs: 10 million random calls, 10,000 SIGKILLs, all model searches;
 #                about three minutes; writes its table into docs/internals/proof.md
+#   make lock    requirements.lock: every run-time dependency with its hashes, from setup.py's pins
+#   make fuzz SECONDS=60     coverage-guided fuzzing of what parses bytes (needs atheris; clang for C)
+#   make http-diff           our reading of requests beside h11, nginx and haproxy
 #   make bench   processor time per request of the compiled build beside nginx (needs nginx and wrk)
 #
 #   make wheel   the release: the hot path compiled by mypyc (a minute), as a wheel in dist/
@@ -16,6 +19,8 @@
 PYTHON ?= python3
 PORT ?= 8080
 ADMIN_PORT ?= 9090
+# SECONDS is bash's own clock: take it from the command line only.
+SECONDS_OF_FUZZ := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 BIN := .venv/bin
 SOURCES := $(wildcard native/*.c native/*.h native/*.py)
 
@@ -43,6 +48,15 @@ stress: .venv/tested-with
 
 bench: .compiled/built
 	$(BIN)/python -m load.bench
+
+lock: .venv/tested-with
+	$(BIN)/python .ci/lock.py
+
+fuzz: .venv/tested-with
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_OF_FUZZ)
+
+http-diff: .venv/tested-with
+	$(BIN)/python -m pytest -rs tests/differential
 
 prove: .venv/tested-with
 	$(BIN)/python -m tests.prove --write

@@ -9,6 +9,7 @@ from collections.abc import Iterable, MutableMapping
 
 _PR_SET_DUMPABLE = 4
 _PR_SET_NAME = 15
+_PART_CHARS_MIN = 8  # of a variable that is only a part of a secret: `api_key: sk-${REST}`
 _AWS_SECRETS = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -26,14 +27,21 @@ def set_process_name(name: str) -> None:
 
 
 def scrub_environment(env: MutableMapping[str, str], secrets: Iterable[str]) -> None:
-    """Remove the variables that hold one of `secrets`, from `env` and from /proc/PID/environ.
+    """Remove the variables that hold one of `secrets`, or a good part of one, from `env` and from
+    /proc/PID/environ.
 
     The master keeps its own copy for the next reload; children and their crash reporters see none.
     """
     values = {secret for secret in secrets if secret}
-    for name in [name for name, value in env.items() if value in values]:
+    for name in [name for name, value in env.items() if _gives_away(value, values)]:
         _wipe(name)
         del env[name]
+
+
+def _gives_away(value: str, secrets: Iterable[str]) -> bool:
+    if len(value) < _PART_CHARS_MIN:  # a word that happens to stand in a secret
+        return value in secrets
+    return any(value in secret for secret in secrets)
 
 
 def forget_credentials(env: MutableMapping[str, str]) -> None:
