@@ -215,6 +215,11 @@ def runaway(name: str, seed: int, before: int = 5, count: int = 32) -> list[Turn
     return [*work(r, before), *RUNAWAYS[name][0](r, count)]
 
 
+def work_of(seed: int, count: int) -> list[Turn]:
+    """Turns of an agent that gets on, by seed."""
+    return work(random.Random(seed), count)
+
+
 def look_alike(name: str, seed: int) -> list[Turn]:
     """A session that only looks like one."""
     r = random.Random(f"{name}{seed}")
