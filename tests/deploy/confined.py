@@ -1,4 +1,4 @@
-"""The service under the restrictions of its unit file, where systemd is not the init of the machine.
+"""The service under the restrictions of its unit file, on a machine whose init is not systemd.
 
 Theory of operation.  The directives are read from the unit itself.  bubblewrap builds the view of
 the file system (ProtectSystem, ProtectHome, PrivateTmp, PrivateDevices, the runtime and state
@@ -29,7 +29,9 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 BECOME = Path(__file__).parent / "become.py"
 UID = 971  # nobody's, in any passwd of the machine
 # Of the root these are built anew, and of /etc only what programs need is shown.
-_OWN_VIEW = frozenset("dev etc home lost+found media mnt proc root run srv sys tmp var".split())
+_OWN_VIEW = frozenset(
+    ("dev", "etc", "home", "lost+found", "media", "mnt", "proc", "root", "run", "srv", "sys", "tmp")
+) | {"var"}
 _ETC = ("hosts", "ld.so.cache", "nsswitch.conf", "passwd", "resolv.conf", "ssl", "localtime")
 WATCHDOG_USEC = 2_000_000  # instead of WatchdogSec=30: a test does not wait that long
 
@@ -115,10 +117,10 @@ class Confined:
             ],
             "env": self._environment(),
         }
+        become = [SYSTEM_PYTHON, "/run/become.py", json.dumps(spec)]
         with (self.folder / "stderr").open("ab") as stderr:
             self._process = subprocess.Popen(
-                ["bwrap", *self._view(), "--", SYSTEM_PYTHON, "/run/become.py", json.dumps(spec)]
-                + self.command,
+                ["bwrap", *self._view(), "--", *become, *self.command],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

@@ -1,0 +1,58 @@
+#!/bin/sh
+# The last step of a build: the installed firewall serves one request, in front of its simulator.
+# Run as root; the firewall itself runs as s4fw.
+set -eu
+
+bin=/opt/s4fw/bin/s4fw
+work=$(mktemp -d)
+chown s4fw:s4fw "$work"
+pids=""
+# shellcheck disable=SC2317,SC2329
+end() {
+    for pid in $pids; do kill "$pid" 2>/dev/null || true; done
+    for pid in $pids; do wait "$pid" 2>/dev/null || true; done
+    rm -rf "$work"
+}
+trap end EXIT
+
+as_service() { setpriv --reuid=s4fw --regid=s4fw --clear-groups --bounding-set=-all --no-new-privs "$@"; }
+
+wait_for() { # WORDS FILE
+    for _ in $(seq 100); do
+        if grep -q "$1" "$2" 2>/dev/null; then return 0; fi
+        sleep 0.1
+    done
+    echo "smoke.sh: never said: $1" >&2
+    cat "$2" >&2
+    return 1
+}
+
+as_service "$bin" sim --port 18090 >"$work/sim" 2>&1 &
+pids="$pids $!"
+wait_for ready "$work/sim"
+cat >"$work/s4fw.yaml" <<'END'
+server: {port: 18080, workers: 1}
+admin: {port: 18081}
+upstreams: {openai: {base_url: "http://127.0.0.1:18090"}}
+pricing: {overrides: {mock-small: {input_usd_per_mtok: 1, output_usd_per_mtok: 2, max_output_tokens: 256}}}
+budgets: [{id: smoke, per: [], window: day, limit_usd: 1}]
+END
+chmod 0644 "$work/s4fw.yaml"
+as_service env "RUNTIME_DIRECTORY=$work/run" "STATE_DIRECTORY=$work/state" \
+    "$bin" serve --config "$work/s4fw.yaml" >"$work/out" 2>&1 &
+pids="$pids $!"
+wait_for "s4fw ready" "$work/out"
+/opt/s4fw/bin/python - <<'END'
+import json
+import urllib.request
+
+body = {"model": "mock-small", "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]}
+request = urllib.request.Request(
+    "http://127.0.0.1:18080/v1/chat/completions",
+    json.dumps(body).encode(),
+    {"content-type": "application/json", "authorization": "Bearer anything"},
+)
+with urllib.request.urlopen(request, timeout=10) as answer:
+    assert answer.status == 200, answer.status
+    print("smoke: one request served, it cost $" + answer.headers["x-s4fw-cost-usd"])
+END
