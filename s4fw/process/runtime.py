@@ -57,13 +57,14 @@ def built(
 ) -> Runtime:
     """Build a generation.  Raises only for a fault: the master has judged the configuration."""
     dialects.BEDROCK.know_profiles(config.profiles)
-    table.set_strict(config.ledger.is_strict)
     values_max = dict(config.attribution.max_values)
     share = config.share
     callers = Callers(table, share.limits, share.keys)
     budgets = Budgets(
         table, share.budgets, clock, rates.version, values_max, resolver, callers, wait
     )
+    # A request is refused where its row would have no room, if either says that rows matter more.
+    table.set_strict(config.ledger.is_strict or config.durability == "strict")
     pipeline = build(
         config, budgets, rates, tokens, offload, table.counters(), hash_key, factors, fetch,
         breakers, loops,
