@@ -56,20 +56,22 @@ def end(shared: Memory, at: int) -> None:
     shared.words[at + memory.EPISODE] = NONE
 
 
+def is_followed(shared: Memory, at: int) -> bool:
+    """Whether hindsight has still to judge an episode of a session."""
+    words = shared.words
+    return bool(words[at + memory.EPISODE_MS]) and words[at + memory.FOLLOWED] >= 0
+
+
 def follow(shared: Memory, at: int, new_turns: int, turns: int) -> int:
     """Note turns after a would-be block; returns what hindsight says now, or -1: the word of a
     tally."""
     words = shared.words
-    rule = words[at + memory.EPISODE_RULE]
-    if words[at + memory.FOLLOWED] < 0 or not words[at + memory.EPISODE_MS]:
-        return -1
     words[at + memory.FOLLOWED] += turns
     words[at + memory.FOLLOWED_NEW] += new_turns
     if words[at + memory.FOLLOWED] < FOLLOWED_TURNS:
         return -1
     verdict = hindsight(words[at + memory.FOLLOWED], words[at + memory.FOLLOWED_NEW])
     words[at + memory.FOLLOWED] = -1  # judged
-    assert rule >= 0
     return verdict
 
 

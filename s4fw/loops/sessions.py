@@ -33,6 +33,8 @@ HEADERS: Final = (
 _OF_CLAUDE_CODE = re.compile(r"_session_([0-9a-f-]{36})")
 ID_BYTES_MAX: Final = 1_024
 
+SHORT_ITEMS_MAX: Final = 8  # a transcript of at most so many goes on nowhere because it is new
+
 _ROOTS_MAX: Final = 4_096
 
 
@@ -131,7 +133,7 @@ class Sessions:
 
     def _is_shortened(self, at: int, count: int) -> bool:
         """Whether a transcript that goes on nowhere may be an old one that was compacted."""
-        return 3 < count < self._memory.words[at + memory.ITEMS]
+        return SHORT_ITEMS_MAX < count < self._memory.words[at + memory.ITEMS]
 
     def _begun(self, key: int, root: int, now_ms: int) -> Arrival:
         shared = self._memory

@@ -99,8 +99,9 @@ def grown(shared: Memory, at: int, body_bytes: int, turns: int) -> bool:
     """Note how large a body is; whether it grew very much with each of the last turns."""
     words = shared.words
     more_turns = turns - words[at + memory.TURNS]
-    if more_turns > 0:
-        is_large = body_bytes - words[at + memory.BODY_BYTES] > GROWTH_BYTES * more_turns
+    before = words[at + memory.BODY_BYTES]
+    if more_turns > 0 and before:
+        is_large = body_bytes - before > GROWTH_BYTES * more_turns
         words[at + memory.GROWTH_STREAK] = words[at + memory.GROWTH_STREAK] + 1 if is_large else 0
     words[at + memory.BODY_BYTES] = body_bytes
     return bool(words[at + memory.GROWTH_STREAK] >= GROWTH_TURNS)

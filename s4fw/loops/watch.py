@@ -205,7 +205,7 @@ class Watch:
         words[at + memory.TURNS] = tail.total
         words[at + memory.REQUESTS] += 1
         words[at + memory.TENANT] = seen.tenant
-        if is_new_turn and words[at + memory.EPISODE]:
+        if is_new_turn and episodes.is_followed(shared, at):
             self._follow(seen, tail, tail.total - known)
 
     def _follow(self, seen: Seen, tail: Tail, more: int) -> None:
@@ -275,8 +275,15 @@ class Watch:
         """Open the episode, or see whether this request may pass as a probe."""
         rule = NUMBER[judgement.finding.rule]
         first = judgement.first_turn
-        judgement.is_new = episodes.begin(self._memory, seen.at, rule, first, now_ms)
+        words, at = self._memory.words, seen.at
+        if not words[at + memory.EPISODE] and episodes.is_followed(self._memory, at):
+            turns, new = words[at + memory.FOLLOWED], words[at + memory.FOLLOWED_NEW]
+            former = words[at + memory.EPISODE_RULE]
+            self._tenants.add(seen.tenant, former, episodes.hindsight(turns, new))
+        judgement.is_new = episodes.begin(self._memory, at, rule, first, now_ms)
         if judgement.is_new:
+            if judgement.action == BLOCKS:
+                words[at + memory.FOLLOWED] = -1  # what comes after a block tells nothing of it
             self._tenants.add(seen.tenant, rule, memory.EPISODES)
             self._tenants.add(seen.tenant, rule, memory.WASTED_NUSD, judgement.wasted_nusd)
         if judgement.action == BLOCKS and episodes.may_probe(
