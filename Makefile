@@ -11,6 +11,9 @@
 #   make lock    requirements.lock: every run-time dependency with its hashes, from setup.py's pins
 #   make fuzz SECONDS=60     coverage-guided fuzzing of what parses bytes (needs atheris; clang for C)
 #   make http-diff           our reading of requests beside h11, nginx and haproxy
+#   make chaos   every fault of the catalogue, some twenty minutes; goes on where it was broken off
+#                (FRESH=1 begins anew, ONLY=UPS for some); writes docs/chaos-report.md
+#   make soak    faults under load for MINUTES=10, ends with books that agree; docs/img/soak.png
 #   make bench   processor time per request of the compiled build beside nginx (needs nginx and wrk)
 #
 #   make wheel   the release: the hot path compiled by mypyc (a minute), as a wheel in dist/
@@ -19,12 +22,14 @@
 PYTHON ?= python3
 PORT ?= 8080
 ADMIN_PORT ?= 9090
+MINUTES ?= 10
+SEED ?= 1
 # SECONDS is bash's own clock: take it from the command line only.
 SECONDS_OF_FUZZ := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 BIN := .venv/bin
 SOURCES := $(wildcard native/*.c native/*.h native/*.py)
 
-.PHONY: run test sdk demo check stress prove bench docs wheel test-compiled clean
+.PHONY: run test sdk demo check stress prove chaos soak bench docs lock fuzz http-diff wheel test-compiled clean
 
 run: .venv/built
 	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) $(BIN)/python -m s4fw try --port $(PORT) --admin-port $(ADMIN_PORT) --dir .run
@@ -57,6 +62,12 @@ fuzz: .venv/tested-with
 
 http-diff: .venv/tested-with
 	$(BIN)/python -m pytest -rs tests/differential
+
+chaos: .venv/tested-with
+	$(BIN)/python -m tests.chaos --write --seed $(SEED) $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY))
+
+soak: .venv/plots-with
+	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --seed $(SEED)
 
 prove: .venv/tested-with
 	$(BIN)/python -m tests.prove --write
@@ -105,6 +116,10 @@ tests/sdk/node/node_modules/installed: tests/sdk/node/package-lock.json
 
 .venv/tested-with: .venv/built
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/plots-with: .venv/tested-with
+	$(BIN)/python -m pip install --quiet --editable '.[plot]'
 	@touch $@
 
 clean:
