@@ -31,8 +31,8 @@ upstreams:
     # api_key: ${OPENAI_API_KEY}           # or {file: openai-key}
   anthropic:
     base_url: https://api.anthropic.com
-  # bedrock:                       # signed with the role of this machine
-  #   region: us-east-1
+    # api_key: ${ANTHROPIC_API_KEY}
+  # bedrock: {region: us-east-1}   # signed with the role of this machine
 
 # Who may call.  `s4fw keys hash --generate` makes a key and the line to paste.  What a key pins
 # (tenant, feature, customer, agent) no request header changes.

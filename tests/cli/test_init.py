@@ -28,13 +28,13 @@ def test_existing_configuration_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_what_is_commented_out_is_right_too() -> None:
     """People remove the hash signs and expect it to work."""
-    keys = ("token:", "api_key:", "overrides: {acme", "keys:", "  - {id", "pricing:")
+    keys = ("token:", "api_key:", "overrides: {acme", "keys:", "  - {id", "pricing:", "bedrock:")
     text = TEMPLATE
     for key in (*keys, "  overrides:", "    my-model"):
         assert f"# {key}" in text
         text = text.replace(f"# {key}", key)
     text = text.replace('sha256: "..."', f'sha256: "{"a" * 64}"')
-    env = {"S4FW_ADMIN_TOKEN": "0123456789abcdef", "OPENAI_API_KEY": "k"}
+    env = {"S4FW_ADMIN_TOKEN": "0123456789abcdef", "OPENAI_API_KEY": "k", "ANTHROPIC_API_KEY": "k"}
     config = parse(text, "s4fw.yaml", env)
     assert ("support-bot", 4096) == (
         config.keys[0].id,
