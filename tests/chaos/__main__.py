@@ -34,7 +34,7 @@ ROOT = Path(__file__).parents[2]
 @click.option("--write", "is_written", is_flag=True, help="Write docs/chaos-report.md.")
 def main(only: str, seed: int, short: bool, fresh: bool, is_written: bool) -> None:
     """Play cases, print the table of all that were played."""
-    results = Results(ROOT / ".chaos" / "results.json", fresh=fresh)
+    results = Results(ROOT / ".chaos" / f"{'short' if short else 'whole'}.json", fresh=fresh)
     chosen = [case for case in CASES if case.id.startswith(only)]
     console = Console()
     with tempfile.TemporaryDirectory(prefix="s4fw-chaos-") as folder:

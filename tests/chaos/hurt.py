@@ -10,7 +10,7 @@ import asyncio
 import re
 import resource
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,11 +79,13 @@ def p99(values: list[float]) -> float:
 async def open_loop(proxy: Firewall, request: bytes, rate: float, seconds: float) -> Load:
     """Ask so many times a second, whatever becomes of it, on as many connections as that takes."""
     load = Load(seconds)
-    idle: list[Caller] = []
+    idle: deque[Caller] = (
+        deque()
+    )  # the longest idle first: all workers in turn
     running: set[asyncio.Task[None]] = set()
 
     async def one(due_s: float) -> None:
-        caller = idle.pop() if idle else Caller(proxy)
+        caller = idle.popleft() if idle else Caller(proxy)
         status, head = await caller.ask(request)
         took_ms = 1000 * (time.monotonic() - due_s)
         load.statuses[status] += 1
