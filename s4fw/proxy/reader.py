@@ -90,6 +90,7 @@ class RequestReader:
         if not digits.isdigit() or digits[0] == 48 or len(digits) > 18:  # 48: a leading zero
             return None
         last.content_length = int(digits)
+        last.headers[b"content-length"] = digits
         self.head = last
         return self._take_along(data, end + len(self._after), last)
 
