@@ -18,7 +18,7 @@ from s4fw.process.checkpoints import NAMES, CheckpointFiles, found
 from s4fw.process.demands import Demands
 from s4fw.process.durability import Durability, write_now
 
-LIMIT = 2000
+LIMIT = 9000
 KINDS = (0, 2, 4, 5)  # a minute, which has no mark; a day, a month, for ever
 CELL = st.integers(0, len(KINDS) - 1)
 SIZES = {"slots": 4, "cells": 32, "leases": 32, "values": 64, "rows": 32}
@@ -65,9 +65,16 @@ class PowerLoss(RuleBasedStateMachine):
         """One turn of the steward."""
         self.loop.run_until_complete(self.durability._turn(self.loop, is_tick))
 
-    @rule(at=CELL, amount=st.integers(0, 90))
-    def reserve(self, at: int, amount: int) -> None:
+    @rule(amounts=st.lists(st.tuples(CELL, st.integers(0, 90)), min_size=1, max_size=16))
+    def reserve(self, amounts: list[tuple[int, int]]) -> None:
+        """A burst of requests."""
+        for at, amount in amounts:
+            self.reserve_one(at, amount)
+
+    def reserve_one(self, at: int, amount: int) -> None:
         """A request that meets the mark asks for room and tries again."""
+        if len(self.open) == SIZES["leases"]:
+            self.settle(50)
         lease = self.table.reserve(self.sets[at], amount, bytes(16), 1)
         if lease == UNMARKED:
             self.demands.ask([self.places[at]], amount)
@@ -183,7 +190,7 @@ class PowerLoss(RuleBasedStateMachine):
 
 
 PowerLoss.TestCase.settings = settings(
-    max_examples=int(os.environ.get("S4FW_POWER_LOSSES", "40")),
+    max_examples=int(os.environ.get("S4FW_POWER_LOSSES", "60")),
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
