@@ -54,8 +54,8 @@ class Transcript:
     """
 
     __slots__ = (
-        "_body", "_long_strings", "_read", "before", "chain", "digests", "is_joined", "kind",
-        "spans",
+        "_body", "_long_strings", "_read", "answer", "before", "chain", "digests", "is_joined",
+        "kind", "spans",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +74,9 @@ class Transcript:
         self.is_joined = is_joined
         self.before = b""
         self.chain: str | None = None  # the response that holds what came before these items
+        # The id of the response that was given and what it says, where the next request may name
+        # it instead of repeating it.
+        self.answer: tuple[str, list[Item]] | None = None
         self._body = body
         self._read = read
         self._long_strings = long_strings

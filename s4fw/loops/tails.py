@@ -13,7 +13,7 @@ from typing import Final
 
 from s4fw.core.transcript import Item, Transcript
 from s4fw.loops.thresholds import WINDOW
-from s4fw.loops.turn import KEY, Turn, fingerprint
+from s4fw.loops.turn import KEY, Turn, answered, fingerprint
 
 _SECRET: Final = KEY.hex()  # texts are hashed as they are, without a copy; this keys the whole
 
@@ -73,6 +73,21 @@ class Tail:
 _START: Final = Tail((), 0, 0, False)
 
 
+class Chain:
+    """What a response ended, for a request that names it instead of repeating what was before."""
+
+    __slots__ = ("caller", "session", "tail", "turn")
+
+    def __init__(self, tail: Tail, turn: Turn | None, session: int, caller: str) -> None:
+        self.caller = caller
+        self.tail = tail
+        self.turn = turn  # the one that it began, whose result comes with the next request
+        self.session = session
+
+
+CHAINS_MAX: Final = 4_096  # of each worker; a response that another one relayed is not known here
+
+
 class Tails:
     """Remembers tails by the digest of their prefix; for one process, one thread, one
     configuration.  About 1 kB each."""
@@ -82,7 +97,39 @@ class Tails:
         self._half = max(remember // 2, 1)
         self._young: dict[bytes, Tail] = {}
         self._old: dict[bytes, Tail] = {}
+        self._chains: dict[str, Chain] = {}
+        self._old_chains: dict[str, Chain] = {}
         self.items_read = 0
+
+    def chain(self, t: Transcript, caller: str) -> Chain | None:
+        """What is known of the response of the same caller that a transcript goes on from."""
+        name = t.chain
+        if name is None:
+            return None
+        found = self._chains.get(name) or self._old_chains.get(name)
+        return found if found is not None and found.caller == caller else None
+
+    def begin_turn(self, t: Transcript, tail: Tail | None, session: int, caller: str) -> None:
+        """Note the answer to a transcript: its turn begins with what the assistant said."""
+        assert t.answer is not None
+        name, said = t.answer
+        before = tail or _START
+        turn = self._turn(said, [], ()) if said else None
+        if len(self._chains) >= CHAINS_MAX // 2:
+            self._old_chains, self._chains = self._chains, {}
+        self._chains[name] = Chain(before, turn, session, caller)
+
+    def of_chain(self, t: Transcript, chain: Chain) -> Tail:
+        """The tail of a chain with the items that came with this request."""
+        items = [self._item(t, at) for at in range(len(t.spans))]
+        before, turn = chain.tail, chain.turn
+        identities = (0, *(identity(item) for item in items))
+        turns, total = before.turns, before.total
+        if turn is not None:
+            result = "\x1f".join([item.text for item in items if not item.is_assistant])
+            turns = (*turns[1 - WINDOW :], answered(turn, result, turns))
+            total += 1
+        return Tail(turns, total, 0, False, len(items), identities[-JOINTS:])
 
     def of(self, t: Transcript) -> Tail:
         """The tail of a whole transcript."""

@@ -148,6 +148,24 @@ def fingerprint(
     return turn
 
 
+def answered(turn: Turn, result: str, before: Sequence[Turn]) -> Turn:
+    """A turn whose result was not there when it was made, with its result."""
+    back = _capped(without_reminders(result).encode("utf-8", "replace"))
+    whole = Turn(
+        turn.tool,
+        (turn.a, turn.an, turn.a2),
+        _three(back) if back else _NOTHING,
+        turn.t,
+        is_empty(back),
+        turn.has_action,
+        bool(back),
+        turn.lists,
+    )
+    if _compare(whole, before[-FAMILIAR:]):
+        whole.is_error = is_error(back)
+    return whole
+
+
 def _compare(turn: Turn, before: Sequence[Turn]) -> bool:
     """Find out whether anything in a turn is new; returns whether it is like one before in so much
     that it matters whether it failed."""

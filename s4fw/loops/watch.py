@@ -83,15 +83,17 @@ class Ask:
 class Seen:
     """What is kept of a request until its cost is known."""
 
-    __slots__ = ("at", "judgement", "key", "storm", "tenant", "turns")
+    __slots__ = ("at", "caller", "judgement", "key", "storm", "tail", "tenant", "turns")
 
-    def __init__(self, tenant: int, storm: int) -> None:
+    def __init__(self, tenant: int, storm: int, caller: str) -> None:
         self.tenant = tenant
+        self.caller = caller
         self.storm = storm
         self.at = -1  # its session's place; -1: it has none
         self.key = 0
         self.turns = 0
         self.judgement: Judgement | None = None
+        self.tail: Tail | None = None
 
     @property
     def session(self) -> str:
@@ -138,15 +140,19 @@ class Watch:
         policy = self._policies.all[place]
         t = ask.transcript
         count = len(t.spans)
-        seen = Seen(self._tenants.place(ask.tenant), 0)
+        seen = Seen(self._tenants.place(ask.tenant), 0, ask.caller)
         if count == 0:
             return seen
         if not ask.is_retry:
             self._look_for_storm(ask, policy, seen)
         explicit = self._sessions.explicit(ask.caller, ask.headers, ask.labels)
-        if count <= TEMPLATE_ITEMS_MAX and not explicit:
+        chain = self.tails.chain(t, ask.caller)
+        if chain is not None:
+            explicit = explicit or chain.session
+        elif count <= TEMPLATE_ITEMS_MAX and not explicit:
             return seen
-        tail = self.tails.of(t)
+        tail = self.tails.of(t) if chain is None else self.tails.of_chain(t, chain)
+        seen.tail = tail
         root = explicit
         if not root:
             cache_key = ask.labels.get("prompt_cache_key", "")
@@ -164,13 +170,13 @@ class Watch:
             if rule is not None:
                 self._weigh(policy, seen, Finding(rule, 0, 0), BLOCK_LEVEL)
         self._advance(ask, seen, policy, tail)
-        if count > TEMPLATE_ITEMS_MAX:
+        if count > TEMPLATE_ITEMS_MAX or chain is not None:
             self._judge(ask, seen, place, tail)
         return seen
 
     def _look_for_storm(self, ask: Ask, policy: Policy, seen: Seen) -> None:
         digests = ask.transcript.digests
-        seen.storm = hash((hashed(digests[-1]), ask.caller, ask.model)) or 1
+        seen.storm = hash((hashed(digests[-1]), ask.caller, ask.model, ask.transcript.chain)) or 1
         count, level = signals.storm(self._memory, seen.storm, ask.now_ms)
         if level:
             self._weigh(policy, seen, Finding(rules.STORM, 0, count), level)
@@ -303,6 +309,11 @@ class Watch:
             self._tenants.add(seen.tenant, rule, memory.WOULD_BLOCK)
         else:
             self._tenants.add(seen.tenant, rule, memory.WARNED_TURNS)
+
+    def answered(self, seen: Seen, t: Transcript) -> None:
+        """Note what was answered, for a request that names the answer instead of repeating it."""
+        session = seen.key or hash((seen.tenant, t.answer and t.answer[0])) or 1
+        self.tails.begin_turn(t, seen.tail, session, seen.caller)
 
     def spent(self, seen: Seen, cost_nusd: int, is_good: bool) -> None:
         """Note what a request came to cost, and whether its answer was a good one."""

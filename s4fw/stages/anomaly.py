@@ -119,3 +119,6 @@ class Anomaly(Stage):
         seen: Seen | None = x.watched
         if seen is not None and x.is_sent:
             self._watch.spent(seen, x.billed_nusd or 0, 200 <= x.status < 300)
+            transcript = x.request.transcript
+            if transcript is not None and transcript.answer is not None:
+                self._watch.answered(seen, transcript)

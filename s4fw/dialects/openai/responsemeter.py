@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from s4fw.core.transcript import Transcript
 from s4fw.core.usage import Usage
 from s4fw.dialects.account import UsageOf
 from s4fw.dialects.listener import Listener
 from s4fw.dialects.openai.chains import CHAINS
+from s4fw.dialects.openai.transcript import of_item
 from s4fw.dialects.openai.usage import usage_of_response
+
+ITEMS_MAX = 64  # of an answer that are looked at: calls of one turn
 
 _LAST = frozenset({"response.completed", "response.incomplete", "response.failed"})
 # Every event that matters holds one of these: the three above, and errors in both forms.
@@ -28,16 +32,22 @@ class Teller:
     A chain with web searches is not remembered: some of what was read in it is not billed.
     """
 
-    __slots__ = ("_has_12h", "_model")
+    __slots__ = ("_has_12h", "_model", "_transcript")
 
-    def __init__(self, model: str, has_12h: bool) -> None:
+    def __init__(self, model: str, has_12h: bool, transcript: Transcript | None = None) -> None:
+        """`transcript` is told what the response says: the next request may only name it."""
         self._model = model
         self._has_12h = has_12h
+        self._transcript = transcript
 
     def usage_of(self, response: dict[str, Any]) -> Usage | None:
         """See `usage_of_response`."""
         usage = usage_of_response(response, self._has_12h)
         name = response.get("id")
+        output = response.get("output")
+        if self._transcript is not None and isinstance(name, str) and isinstance(output, list):
+            said = [of_item(item) for item in output[:ITEMS_MAX]]
+            self._transcript.answer = name[:128], [item for item in said if item.is_assistant]
         if usage is not None and not usage.web_searches and isinstance(name, str):
             CHAINS.remember(name[:128], self._model, usage.input + usage.output)
         return usage

@@ -76,6 +76,7 @@ def _read_input(request: Request, document: Document, name: str) -> None:
     start, end, kind = document.members[name]
     if kind == STRING:
         run = members.run_of_value(document, name, b"s", measure.of_text)
+        request.transcript = Transcript(b"t", request.body, run.spans, run.digests, of_item)
     elif kind == ARRAY:
         request.is_context_bound |= content.has_unseen(content.ITEMS, request.body, start, end)
         run = members.run_of_list(document, name, content.ITEMS, measure.of_text)

@@ -135,7 +135,8 @@ class Responses(OpenAI):
         responses.read(x.request)
 
     def _meter(self, x: Exchange, is_stream: bool) -> Meter | None:
-        teller = Teller(x.request.model, x.request.cache == CACHE_12H)
+        request = x.request
+        teller = Teller(request.model, request.cache == CACHE_12H, request.transcript)
         return ResponseMeter(teller.usage_of) if is_stream else DocumentMeter(teller.usage_of)
 
     def error_event(self, x: Exchange, code: Code, message: str) -> bytes:

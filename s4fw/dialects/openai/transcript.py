@@ -47,9 +47,9 @@ def _of_call(call: dict[str, Any]) -> tuple[str, str]:
 
 
 def of_item(item: Any) -> Item:
-    """One item of a responses input: a message, a call, its output, reasoning."""
+    """One item of a responses input: a message, a call, its output, reasoning; or a text alone."""
     if type(item) is not dict:
-        return Item(False, "")
+        return Item(False, item if type(item) is str else "")
     kind = item.get("type")
     role = item.get("role")
     if kind == "message" or (kind is None and role is not None):
