@@ -36,6 +36,8 @@ from s4fw.ledger.table import StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, end_of
 
 PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
+TOOLS_DIMENSION = PRICE_DIMENSION + 1  # and the names of tools that are offered together
+TOOLS_MAX = 2048
 
 KEY = DIMENSION_INDEX["key"]
 _MARKS_PASSED = COUNTER_INDEX["marks_passed"]
@@ -143,6 +145,13 @@ class Budgets:
         for index, cell in enumerate(self._applied[x.attribution].cells):
             if not cell.rule.is_shadow:
                 yield cell.limit_nusd - answer[2 + index], cell.limit_nusd
+
+    def tools_id(self, names: bytes) -> int:
+        """The value id of the names of some tools; 0 while the table is busy."""
+        try:
+            return self._table.intern(TOOLS_DIMENSION, names, TOOLS_MAX)
+        except TableBusy:
+            return 0
 
     def journal_block(self, x: Exchange) -> None:
         """Journal a refused exchange: no money, and no names while the table is busy."""

@@ -77,7 +77,9 @@ class Names:
             return names
         if self._tools != "hash":
             return None
-        return ",".join(self._hashed("tool", name) for name in names.split(","))
+        return ",".join(
+            name if name[0] in "?+" else self._hashed("tool", name) for name in names.split(",")
+        )
 
     def _hashed(self, what: str, value: str) -> str:
         text = f"{what}\0{value}".encode()

@@ -31,6 +31,7 @@ from s4fw.stages.reach import Reach
 from s4fw.stages.read import Read
 from s4fw.stages.reconcile import Reconcile
 from s4fw.stages.route import Route
+from s4fw.stages.tools import Tools
 from s4fw.tokens import TokenCounter
 from s4fw.tokens.factors import Factors
 
@@ -73,6 +74,7 @@ def build(
         route,  # which upstream it goes to
         Reach(breakers or Breakers()),  # whether that one is there at all
         attribute,  # who pays
+        Tools(budgets, config.ledger.fields.tools != "count"),  # what the ledger says of tools
         Rate(budgets.callers),  # whether it comes too fast
         quote,  # what it could cost at worst: arithmetic
         digest,  # what takes time of a signature for the upstream
@@ -85,4 +87,6 @@ def build(
     ]
     if is_idle(config.loops):
         stages = [stage for stage in stages if not isinstance(stage, Anomaly)]
+    if not config.ledger.enabled:
+        stages = [stage for stage in stages if not isinstance(stage, Tools)]
     return Pipeline(stages)
