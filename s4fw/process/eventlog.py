@@ -37,7 +37,7 @@ class EventLog:
             return
         kind, level, message = told
         fields: dict[str, str | int] = {"slot": row.slot}
-        if any(row.request):
+        if row.kind is not Kind.CORRECT:  # that is of no request
             fields["request_id"] = "fw_" + row.request.hex()
         if row.code is not None:
             fields["code"] = row.code
