@@ -85,7 +85,7 @@ class Confined:
         self.root = root
         self.env: dict[str, str] = {}
         self.command = unit.one("ExecStart").split()
-        self.views: list[str] = []  # further mounts, as arguments of bwrap
+        self.views: list[str] = []  # further mounts, as arguments of bwrap; see `show`
         self.pid = 0
         for name in ("run", "state", "etc", "notify"):
             path = folder / name
@@ -96,6 +96,13 @@ class Confined:
         os.chown(folder / "etc" / "s4fw.yaml", UID, UID)
         self._notices: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+
+    def show(self, path: Path) -> None:
+        """Let it see a path of this machine, read only, where the unit's view would hide it."""
+        for parent in reversed(path.parents[:-1]):
+            if parent.parts[1] in _OWN_VIEW:
+                self.views += ["--perms", "0755", "--dir", str(parent)]
+        self.views += ["--ro-bind", str(path), str(path)]
 
     def start(self) -> None:
         """Start it; `wait_for(b"READY=1")` tells when it is ready."""

@@ -27,6 +27,7 @@ SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:s4fw-abcdef"
 GAPS = {
     "no-tcp-listener": "a network load balancer becomes an application one: the listener is HTTP",
     "no-policies-of-groups": "creation and update policies of Auto Scaling groups are left out",
+    "no-encryption-of-volumes": "volumes are never encrypted",
     "no-instance-of-template": "a single instance is given its image itself, not a launch template",
     "no-rules": "Rules are not evaluated",
     "no-such-types": "security group egress, bucket policies and alarms cannot be created",

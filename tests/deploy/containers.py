@@ -1,0 +1,30 @@
+"""Checks of the container files.  Building one needs an engine and a registry of images."""
+
+from __future__ import annotations
+
+from tests.deploy.check import ROOT, Check, Workshop, output_of
+
+CONTAINERFILE = ROOT / "packer" / "Containerfile"
+COMPOSE = ROOT / "packer" / "compose.yaml"
+_RULES = (
+    "{extends: default, rules: {line-length: {max: 110}, document-start: disable,"
+    " comments: disable}}"
+)
+
+
+def check_containerfile(workshop: Workshop) -> str:
+    """No finding but those that the file itself excuses."""
+    output_of([workshop.tool("hadolint"), CONTAINERFILE])
+    return "no finding; one excused in the file (DL3008). Not built: no registry of images here"
+
+
+def check_compose(workshop: Workshop) -> str:
+    """Well-formed; its structure is tested in `make test`."""
+    output_of([workshop.tool("yamllint"), "--strict", "-d", _RULES, COMPOSE])
+    return "no finding. Not started: no engine here"
+
+
+CHECKS = (
+    Check("hadolint", "Containerfile", check_containerfile),
+    Check("yamllint", "compose.yaml", check_compose),
+)
