@@ -61,7 +61,7 @@ fuzz: .venv/tested-with
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS_OF_FUZZ)
 
 http-diff: .venv/tested-with
-	$(BIN)/python -m pytest -rs tests/differential
+	S4FW_HTTP_DIFF=1 $(BIN)/python -m pytest -rs tests/differential
 
 chaos: .venv/tested-with
 	$(BIN)/python -m tests.chaos --write --seed $(SEED) $(if $(FRESH),--fresh) $(if $(ONLY),--only $(ONLY))

@@ -21,6 +21,7 @@ from tests.fuzz.seeds import CORPUS
 from tests.fuzz.targets import TARGETS
 
 _HERE = Path(__file__).parent
+_START_S = 3  # to compile, or to instrument what is imported
 _NATIVE = _HERE.parents[1] / "native"
 
 
@@ -77,7 +78,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=60)
     arguments = parser.parse_args()
     has_atheris, has_clang = find_spec("atheris") is not None, shutil.which("clang") is not None
-    share = max(2, arguments.seconds // (len(TARGETS) * has_atheris + has_clang or 1))
+    count = len(TARGETS) * has_atheris + has_clang
+    share = max(2, arguments.seconds // max(1, count) - _START_S)
     good = True
     if has_clang:
         good &= native(share)

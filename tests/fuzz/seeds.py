@@ -1,6 +1,6 @@
-"""Writes the seeds of the corpus out of our own samples and rows: python -m tests.fuzz.seeds
+"""Writes the seeds of the corpus from our samples and rows: python -m tests.fuzz.seeds
 
-What the fuzzer found beside them stays: a seed's name begins with `seed-`, a finding's with `found-`.
+What the fuzzer found stays beside them: seeds are named `seed-`, findings `found-`.
 """
 
 from __future__ import annotations

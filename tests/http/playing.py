@@ -90,9 +90,13 @@ class Outcome(NamedTuple):
 
 
 class Player:
-    """Plays rows; `piece` 0 sends all at once, else so many bytes at a time."""
+    """Plays rows; `piece` 0 sends all at once, else so many bytes at a time.
 
-    def __init__(self, host: str, port: int, piece: int = 0) -> None:
+    With `quiet_s` it never closes its side, and takes so long a silence for the end.
+    """
+
+    def __init__(self, host: str, port: int, piece: int = 0, quiet_s: float = 0.0) -> None:
+        self._quiet_s = quiet_s
         self._host = host
         self._port = port
         self._piece = piece
@@ -116,15 +120,18 @@ class Player:
             try:
                 await self._send(row.raw.replace(MARK, mark), reader, writer)
                 # A refusal must close by itself; after answers our half-close ends the connection.
-                if (not row.is_refused or row.is_whole) and not writer.is_closing():
+                is_over = not row.is_refused or row.is_whole
+                if is_over and not self._quiet_s and not writer.is_closing():
                     writer.write_eof()
             except OSError:
                 pass
             data, is_closed = b"", False
             try:
-                async with asyncio.timeout(CLOSE_S):
+                async with asyncio.timeout(self._quiet_s or CLOSE_S) as limit:
                     while got := await reader.read(65536):
                         data += got
+                        if self._quiet_s:
+                            limit.reschedule(asyncio.get_running_loop().time() + self._quiet_s)
                 is_closed = True
             except TimeoutError:
                 pass
