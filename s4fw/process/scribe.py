@@ -26,12 +26,13 @@ from s4fw.core.attribution import DIMENSIONS
 from s4fw.ledger import lines
 from s4fw.ledger.journal import JournalRow, Kind
 from s4fw.ledger.segments import Line
-from s4fw.observe.times import rfc3339_ms
+from s4fw.observe.times import rfc3339, rfc3339_ms
 from s4fw.process.cellscopes import CellScopes
 from s4fw.process.spool import Spool, SpoolFull
 
 log = logging.getLogger(__name__)
 
+NAMED_MAX = 20_000  # of who pays: what is remembered as text
 LINES_AT_ONCE = 256  # of one write: what a small spool can always take once there is room again
 
 Cell = tuple[int, int]  # index, generation
@@ -82,6 +83,8 @@ class Scribe:
         self._gaps: dict[int, _Gap] = {}
         self._numbers: dict[Cell, int] = {}  # of cells, in the open segment
         self._numbered = 0
+        self._named: dict[tuple[int, ...], str] = {}  # value ids -> who pays, as it is written
+        self._second, self._second_text = -1, ""
         self._is_stuck = False
         self._drops = False
         self.dropped = 0  # rows left out by this steward
@@ -89,6 +92,7 @@ class Scribe:
     def adopt(self, config: Ledger) -> None:
         """Take a configuration: how names are written, how much may lie here, what then."""
         self._names = lines.Names(config.fields, self._hash_key)
+        self._named.clear()
         self._scopes.adopt(self._names)
         self._spool.max_bytes = config.max_bytes
         self._spool.rotate_s = config.rotate_s
@@ -151,27 +155,40 @@ class Scribe:
         if row.seq <= self._noted.get(row.slot, 0):
             return  # it was written before a death
         self._noted[row.slot] = row.seq
-        at = rfc3339_ms(row.at_ns)
+        at = self._moment(row.at_ns)
         if row.kind is Kind.GAP:
             body = lines.ring_gap_body(row, at)
         else:
-            body = lines.body_of(
-                row,
-                at,
-                self._named(names),
-                self._text_of(row.price) if row.price else None,
-                self._tools(row.tools_id),
-            )
+            named = self._named.get(row.values)
+            if named is None:
+                named = self._remembered(row.values, names)
+            prices = self._text_of(row.price) if row.price else None
+            tools = self._tools(row.tools_id) if row.tools_id else None
+            body = lines.body_of(row, at, named, prices, tools)
         self._waiting.append(_Waiting(row.slot, row.seq, body, row.cells, row.charged_nusd))
 
-    def _named(self, names: Sequence[str | None]) -> dict[str, str]:
+    def _moment(self, at_ns: int) -> str:
+        """RFC 3339 with milliseconds; most rows are of the same second as the one before."""
+        second, rest = divmod(at_ns, 1_000_000_000)
+        if second != self._second:
+            self._second, self._second_text = second, rfc3339(second)[:-1]
+        return f"{self._second_text}.{rest // 1_000_000:03d}Z"
+
+    def _remembered(self, values: tuple[int, ...], names: Sequence[str | None]) -> str:
+        """The part of a line that says who pays."""
         written = {}
         for dimension, name in zip(DIMENSIONS, names, strict=True):
-            if name is not None:
-                text = self._names.of(dimension, name)
-                if text is not None:
-                    written[dimension] = text
-        return written
+            text = self._names.of(dimension, name) if name is not None else None
+            if text is not None:
+                written[dimension] = text
+        if len(self._named) >= NAMED_MAX:
+            self._named.clear()
+        part = self._named[values] = lines.named_part(written)
+        return part
+
+    def forget_names(self) -> None:
+        """Ids of values were freed and may mean others from now on."""
+        self._named.clear()
 
     def _tools(self, tools_id: int) -> str | None:
         names = self._text_of(tools_id) if tools_id else None
