@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import SecretStr
 
-from s4fw.config.forms import Auto, Duration, Flag, Size, Text, Whole
+from s4fw.config.forms import Auto, Choice, Duration, Flag, Size, Text, Whole
 from s4fw.config.secret import Secret
 from s4fw.config.section import Section, setting
 from s4fw.config.sigv4 import MASTER_CHARACTERS_MIN
@@ -92,6 +92,10 @@ class Timeouts(Section):
     )
 
 
+# Callers choose these values, so that each is a series more only where it is asked for.
+METRIC_LABELS = ("key", "customer", "agent", "session")
+
+
 def _processors() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -128,6 +132,11 @@ class Admin(Section):
         "Who sends it as a bearer token may read and change; without one, reading is open on"
         " loopback and changes are refused.",
         None,
+    )
+    metric_labels: frozenset[Annotated[str, Choice(*METRIC_LABELS)]] = setting(
+        "Dimensions beside tenant, feature, model and provider whose values may be labels of"
+        " metrics, at most 500 of each.",
+        [],
     )
 
 

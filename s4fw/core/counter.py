@@ -55,6 +55,10 @@ COUNTERS = (
     Counter("loop_warned", "requests", "Requests let through with a warning of a loop."),
     Counter("loop_shadowed", "requests", "Requests that a rule in shadow would have blocked."),
     Counter("loop_blocked", "requests", "Requests refused because of a loop."),
+    Counter("upstream_timeouts", "errors", "Those of the upstream errors that were silence."),
+    Counter("shed", "requests", "Requests and connections refused for lack of room."),
+    Counter("loop_ticks", "ticks", "Times the event loop's delay was measured."),
+    Counter("loop_late_us", "microseconds", "How late those ticks were, together."),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
 # Places of a worker's counter area, from here on, that hold learned token factors instead: see

@@ -31,6 +31,9 @@ class Reason(IntEnum):
     LEFT_OPEN = 21  # found open at finish: a bug of the firewall, charged all the same
     # Later truths.
     CORRECTION = 30
+    # What an application reported of its work.
+    SUCCEEDED = 40
+    FAILED = 41
 
 
 ACCRUED = frozenset(reason for reason in Reason if 10 <= reason < 30)

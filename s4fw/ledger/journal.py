@@ -73,6 +73,11 @@ CODES: tuple[errors.Code | None, ...] = (
     errors.FIREWALL_UNAVAILABLE,
     errors.INTERNAL_ERROR,
     errors.LOOP_DETECTED,
+    errors.RATE_LIMITED,
+    errors.INVALID_SIGNATURE,
+    errors.MISSING_ATTRIBUTION,
+    errors.MODEL_NOT_ALLOWED,
+    errors.CREDENTIALS_MISSING,
 )
 CODE_INDEX = {code: index for index, code in enumerate(CODES) if code is not None}
 

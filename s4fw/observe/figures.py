@@ -6,7 +6,11 @@ nano-USD.  `spent`, `held` and `remaining` are derived, so they can never disagr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from s4fw.observe.outcomes import OutcomeFigures
+from s4fw.observe.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,40 @@ class LoopFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class Sum:
+    """What one value of a dimension cost since the sums began; amounts are nano-USD."""
+
+    value: str
+    charged_nusd: int
+    tokens_in: int  # all input, cached or not
+    tokens_cached: int
+    tokens_out: int
+
+    @classmethod
+    def of_all(cls, sums: Sequence[Sum]) -> Sum:
+        """All of them as one, without a value."""
+        return cls(
+            "",
+            sum(one.charged_nusd for one in sums),
+            sum(one.tokens_in for one in sums),
+            sum(one.tokens_cached for one in sums),
+            sum(one.tokens_out for one in sums),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All figures of one moment.  `gauges` has names of `meters.GAUGES` only; `factors` are learned
-    token factors: provider, family, thousandths."""
+    token factors: provider, family, thousandths; `sums` and `outcomes` are by dimension.  Scopes of
+    a budget are shown one by one only where `labels` has all its dimensions that callers choose.
+    """
 
     budgets: list[BudgetFigures]
     workers: list[WorkerFigures]
     gauges: dict[str, int] = field(default_factory=dict)
     factors: list[tuple[str, str, int]] = field(default_factory=list)
     loops: list[LoopFigures] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    sums: dict[str, list[Sum]] = field(default_factory=dict)
+    outcomes: dict[str, list[OutcomeFigures]] = field(default_factory=dict)
+    labels: frozenset[str] = frozenset()

@@ -51,6 +51,9 @@ USED_RATIO_MAX = _budget(
     "used_ratio_max", "ratio", "Used over limit of the scope nearest to its limit: alert on this."
 )
 DENIALS = _budget("denials", "requests", "Reserves that did not fit in the current windows.")
+RESETS_AT = _budget(
+    "resets_timestamp_seconds", "seconds", "When the current window ends; absent for total."
+)
 IS_FROZEN = _budget("frozen", "1 or 0", "Whether the budget, or everything, is frozen.")
 
 WORKER_UP = _worker("up", "1 or 0", "Whether the slot's process is alive.", ("worker", "state"))
@@ -84,8 +87,107 @@ LOOP_WASTED = Meter(
     ("rule",),
 )
 
+# Names and labels of OpenTelemetry's GenAI conventions, as its Prometheus exporter writes them.
+_OF_MODEL = ("gen_ai_request_model", "gen_ai_provider_name")
+DURATION = Meter(
+    "gen_ai_client_operation_duration_seconds",
+    "histogram",
+    "seconds",
+    "From the request's head to the end of the answer, of all exchanges that were sent.",
+    _OF_MODEL,
+)
+FIRST_TOKEN = Meter(
+    "gen_ai_server_time_to_first_token_seconds",
+    "histogram",
+    "seconds",
+    "Of streamed answers: from the first byte sent upstream to the first byte of its answer.",
+    _OF_MODEL,
+)
+TOKEN_USAGE = Meter(
+    "gen_ai_client_token_usage",
+    "histogram",
+    "tokens",
+    "Tokens of each exchange as the provider counted them; input is all input, cached or not.",
+    (*_OF_MODEL, "gen_ai_token_type"),
+)
+OVERHEAD = Meter(
+    "s4fw_overhead_seconds",
+    "histogram",
+    "seconds",
+    "The total without the time waiting for the upstream: from the request's head to the first"
+    " byte sent, the caller's upload of the body and a connect to the upstream included.",
+)
+DECISIONS = Meter(
+    "s4fw_decisions_total",
+    "counter",
+    "requests",
+    "Decisions: allow, clamp, reroute, shadow_block with the reason of the charge, block with its"
+    " code. Requests refused at their head, before anything of them was kept, are not here but in"
+    " the errors.",
+    ("decision", "reason"),
+)
+ERRORS = Meter(
+    "s4fw_errors_total",
+    "counter",
+    "errors",
+    "By whose fault: validation (the caller), policy (a rule of the firewall), upstream, timeout"
+    " (of the upstream), internal (the firewall: a fault or no room).",
+    ("class",),
+)
+
+
+def charged_by(dimension: str) -> Meter:
+    """The family of what each value of a dimension was charged."""
+    return Meter(
+        f"s4fw_{dimension}_charged_usd",
+        "gauge",
+        "USD",
+        f"Charged to each {dimension} since the sums began; a later correction may lower it.",
+        (dimension,),
+    )
+
+
+def tokens_by(dimension: str) -> Meter:
+    """The family of the tokens of each value of a dimension."""
+    return Meter(
+        f"s4fw_{dimension}_tokens_total",
+        "counter",
+        "tokens",
+        f"Tokens of each {dimension}: input (without cached_input), cached_input, output.",
+        (dimension, "type"),
+    )
+
+
+def outcomes_by(dimension: str) -> Meter:
+    """The family of what applications reported for each value of a dimension."""
+    return Meter(
+        f"s4fw_{dimension}_outcomes_total",
+        "counter",
+        "outcomes",
+        "Outcomes that applications reported: success, failure.",
+        (dimension, "outcome"),
+    )
+
+
+def outcome_charged_by(dimension: str) -> Meter:
+    """The family of what those outcomes had cost."""
+    return Meter(
+        f"s4fw_{dimension}_outcome_charged_usd_total",
+        "counter",
+        "USD",
+        "What requests and sessions cost that ended in success or in failure.",
+        (dimension, "outcome"),
+    )
+
+
+# Dimensions whose sums are shown always, and with `admin.metric_labels`.
+SUMMED_BY = ("tenant", "feature", "model", "provider")
+OPTIONAL_LABELS = ("key", "customer", "agent", "session")
+OUTCOMES_BY = ("tenant", "feature")
+HISTOGRAMS = (DURATION, FIRST_TOKEN, TOKEN_USAGE, OVERHEAD)
+
 BUDGET_AMOUNTS = (LIMIT, USED, CHARGED, SPENT, ACCRUED, HELD, REMAINING)
-BUDGET_FIGURES = (CELLS, USED_RATIO_MAX, DENIALS, IS_FROZEN)
+BUDGET_FIGURES = (CELLS, USED_RATIO_MAX, DENIALS, RESETS_AT, IS_FROZEN)
 WORKER_FIGURES = (WORKER_UP, HEARTBEAT_AGE, WORKER_LEASES, RING_LAG)
 
 # Figures of the whole instance by their key in `Snapshot.gauges`; what is absent is not shown.

@@ -7,27 +7,26 @@ Summed and per-worker counters are families of their own (`s4fw_requests_total`,
 without any set-up: a worker's counters live in the shared table and outlive it.
 
 How many series a budget may have is bounded, because callers choose the values of some dimensions.
-A budget with more than `SCOPES_MAX` scopes, or `CALLER_SCOPES_MAX` where one of its dimensions is
-chosen by callers or grows with them, is shown as one sum without scope labels; a limit of a sum
-says nothing, so limit and remaining are left out there and `s4fw_budget_used_ratio_max` tells how
-near its nearest scope is.
+A budget with more than `SCOPES_MAX` scopes, or with a dimension that callers choose and that is not
+among the labels the operator wants, is shown as one sum without scope labels; a limit of a sum says
+nothing, so limit and remaining are left out there and `s4fw_budget_used_ratio_max` tells how near
+its nearest scope is.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from s4fw.core.counter import COUNTERS, GAUGES, Counter
-from s4fw.observe import meters
+from s4fw.observe import exchanges, meters
 from s4fw.observe.figures import BudgetFigures, LoopFigures, Snapshot, WorkerFigures
 from s4fw.observe.meters import Meter
+from s4fw.observe.text import Labels, Sample, decimal, family, line
 from s4fw.units import usd_9
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SCOPES_MAX = 500
-CALLER_SCOPES_MAX = 20
-CALLER_DIMENSIONS = frozenset({"key", "customer", "agent", "session"})
+CALLER_DIMENSIONS = frozenset({"customer", "agent", "session"})
 
 _AMOUNTS: tuple[tuple[Meter, Callable[[BudgetFigures], int]], ...] = (
     (meters.LIMIT, lambda b: b.limit_nusd),
@@ -40,19 +39,14 @@ _AMOUNTS: tuple[tuple[Meter, Callable[[BudgetFigures], int]], ...] = (
 )
 _ABSENT_WHERE_SUMMED = frozenset({meters.LIMIT, meters.REMAINING})
 
-Labels = Sequence[tuple[str, str]]
-Sample = tuple[Labels, str]
-
 
 def render(snapshot: Snapshot) -> bytes:
     """The whole page."""
     lines: list[str] = []
     for meter, samples in _families(snapshot):
-        rows = [_line(meter.name, labels, value) for labels, value in samples]
-        if rows:
-            lines.append(f"# HELP {meter.name} {_escaped_help(meter.sentence)}")
-            lines.append(f"# TYPE {meter.name} {meter.kind}")
-            lines += rows
+        lines += family(meter, [line(meter.name, labels, value) for labels, value in samples])
+    for meter, rows in exchanges.histograms(snapshot.tally):
+        lines += family(meter, rows)
     return ("\n".join(lines) + "\n").encode() if lines else b"\n"
 
 
@@ -67,17 +61,23 @@ def counter_meter(counter: Counter, is_per_worker: bool) -> Meter:
 
 def _families(snapshot: Snapshot) -> Iterator[tuple[Meter, Iterable[Sample]]]:
     yield from _instance(snapshot.gauges)
-    yield from _budgets(snapshot.budgets)
+    yield from _budgets(snapshot.budgets, snapshot.labels)
     yield from _counters(snapshot.workers)
     yield from _workers(snapshot.workers)
     yield (
         meters.TOKEN_FACTOR,
         [
-            ([("provider", provider), ("family", family)], _thousandths(factor))
+            ([("provider", provider), ("family", family)], decimal(factor, 1000))
             for provider, family, factor in snapshot.factors
         ],
     )
     yield from _loops(snapshot.loops)
+    yield from exchanges.errors(snapshot.workers)
+    yield from exchanges.decisions(snapshot.tally)
+    for dimension, sums in snapshot.sums.items():
+        yield from exchanges.sums(dimension, sums)
+    for dimension, outcomes in snapshot.outcomes.items():
+        yield from exchanges.outcomes(dimension, outcomes)
 
 
 def _loops(loops: list[LoopFigures]) -> Iterator[tuple[Meter, Iterable[Sample]]]:
@@ -111,7 +111,7 @@ def _workers(workers: list[WorkerFigures]) -> Iterator[tuple[Meter, Iterable[Sam
     live = [w for w in workers if w.is_live]
     up = [([*_of(w), ("state", w.state)], str(int(w.is_live))) for w in workers]
     yield meters.WORKER_UP, up
-    yield meters.HEARTBEAT_AGE, [(_of(w), _thousandths(w.heartbeat_age_ms)) for w in live]
+    yield meters.HEARTBEAT_AGE, [(_of(w), decimal(w.heartbeat_age_ms, 1000)) for w in live]
     yield meters.WORKER_LEASES, [(_of(w), str(w.leases)) for w in workers]
     yield meters.RING_LAG, [(_of(w), str(w.ring_lag)) for w in workers]
 
@@ -120,27 +120,36 @@ def _of(worker: WorkerFigures) -> list[tuple[str, str]]:
     return [("worker", str(worker.slot))]
 
 
-def _budgets(budgets: list[BudgetFigures]) -> Iterator[tuple[Meter, Iterable[Sample]]]:
+def _budgets(
+    budgets: list[BudgetFigures], shown: frozenset[str]
+) -> Iterator[tuple[Meter, Iterable[Sample]]]:
     by_id: dict[str, list[BudgetFigures]] = {}
     for budget in budgets:
         by_id.setdefault(budget.id, []).append(budget)
     groups = list(by_id.values())
     for meter, amount in _AMOUNTS:
-        yield meter, [s for cells in groups for s in _amounts(meter, amount, cells)]
+        yield meter, [s for cells in groups for s in _amounts(meter, amount, cells, shown)]
     summed = [(cells, _budget_labels(cells[0])) for cells in groups]
     yield meters.CELLS, [(labels, str(len(cells))) for cells, labels in summed]
     yield (
         meters.USED_RATIO_MAX,
-        [(labels, _thousandths(max(map(_used_permille, cells)))) for cells, labels in summed],
+        [(labels, decimal(max(map(_used_permille, cells)), 1000)) for cells, labels in summed],
     )
     yield meters.DENIALS, [(labels, str(sum(b.denials for b in c))) for c, labels in summed]
+    yield (
+        meters.RESETS_AT,
+        [(labels, str(c[0].resets_at_s)) for c, labels in summed if c[0].resets_at_s is not None],
+    )
     yield meters.IS_FROZEN, [(labels, str(int(c[0].is_frozen))) for c, labels in summed]
 
 
 def _amounts(
-    meter: Meter, amount: Callable[[BudgetFigures], int], cells: list[BudgetFigures]
+    meter: Meter,
+    amount: Callable[[BudgetFigures], int],
+    cells: list[BudgetFigures],
+    shown: frozenset[str],
 ) -> Iterator[Sample]:
-    if not _is_summed(cells):
+    if not _is_summed(cells, shown):
         for b in cells:
             yield [*_budget_labels(b), *b.scope.items()], usd_9(amount(b))
     elif meter not in _ABSENT_WHERE_SUMMED:
@@ -151,37 +160,13 @@ def _budget_labels(b: BudgetFigures) -> Labels:
     return [("budget", b.id), ("window", b.window), ("mode", b.mode)]
 
 
-def _is_summed(cells: list[BudgetFigures]) -> bool:
-    scopes_max = SCOPES_MAX if CALLER_DIMENSIONS.isdisjoint(cells[0].scope) else CALLER_SCOPES_MAX
-    return len(cells) > scopes_max
+def _is_summed(cells: list[BudgetFigures], shown: frozenset[str]) -> bool:
+    return len(cells) > SCOPES_MAX or not CALLER_DIMENSIONS.isdisjoint(
+        cells[0].scope.keys() - shown
+    )
 
 
 def _used_permille(b: BudgetFigures) -> int:
     if b.limit_nusd <= 0:
         return 1000
     return b.used_nusd * 1000 // b.limit_nusd
-
-
-def _thousandths(value: int) -> str:
-    """An integer of thousandths as exact decimal text."""
-    return f"{value // 1000}.{value % 1000:03d}"
-
-
-def _line(name: str, labels: Labels, value: str) -> str:
-    if not labels:
-        return f"{name} {value}"
-    inner = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels)
-    return f"{name}{{{inner}}} {value}"
-
-
-# A surrogate cannot be encoded; a stray control byte is legal in the format but hurts terminals.
-_UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")
-
-
-def _escaped(text: str) -> str:
-    text = _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-
-
-def _escaped_help(text: str) -> str:
-    return text.replace("\\", r"\\").replace("\n", r"\n")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from s4fw.core.counter import COUNTERS
 from s4fw.observe import meters
+from s4fw.observe.exchanges import VALUES_MAX
 from s4fw.observe.meters import Meter
-from s4fw.observe.prometheus import CALLER_SCOPES_MAX, SCOPES_MAX, counter_meter
+from s4fw.observe.prometheus import SCOPES_MAX, counter_meter
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "metrics.md"
 
@@ -29,21 +30,14 @@ Amounts are dollars in exact decimal text; the exact integers are in `/v1/budget
 **How many series.** Budget amounts have one label for each dimension of the budget
 (`tenant="acme"`).
 Callers choose some of those values, so the number of series is bounded: a budget with more than
-{SCOPES_MAX} scopes in the current window, or more than {CALLER_SCOPES_MAX} where `key`,
-`customer`, `agent` or `session` is among its dimensions, is shown as one sum without scope
-labels.
+{SCOPES_MAX} scopes in the current window, or with `customer`, `agent` or `session` among its
+dimensions and not in `admin.metric_labels`, is shown as one sum without scope labels.
+Sums by tenant, feature, model and provider (and by what `admin.metric_labels` names) have at most
+{VALUES_MAX} values, else they too are one sum.
 The limit of a sum says nothing, so `s4fw_budget_limit_usd` and `s4fw_budget_remaining_usd` are
 absent there; `s4fw_budget_used_ratio_max` tells for every budget how near its nearest scope is to
-its limit, and is what to alert on:
-
-```yaml
-- alert: BudgetNearlyUsed
-  expr: s4fw_budget_used_ratio_max{{mode="enforce"}} >= 0.9
-- alert: MoneyChargedAtWorstCase
-  expr: increase(s4fw_accrued_total[15m]) > 0
-- alert: TableMismatch
-  expr: s4fw_audit_mismatches_total > 0
-```
+its limit, and is what to alert on.
+A dashboard and alert rules are in [docs/monitoring](../monitoring/README.md).
 """
 
 
@@ -51,6 +45,7 @@ def page() -> str:
     """The whole page as Markdown."""
     summed = [counter_meter(counter, False) for counter in COUNTERS]
     per_worker = [counter_meter(counter, True) for counter in COUNTERS]
+    by = (*meters.SUMMED_BY, *meters.OPTIONAL_LABELS)
     sections = (
         ("The instance", list(meters.GAUGES.values())),
         ("Budgets: amounts", list(meters.BUDGET_AMOUNTS)),
@@ -58,6 +53,16 @@ def page() -> str:
         ("Traffic, summed over all workers", summed),
         ("Traffic, per worker", per_worker),
         ("Workers", list(meters.WORKER_FIGURES)),
+        ("Exchanges", [meters.ERRORS, meters.DECISIONS, *meters.HISTOGRAMS]),
+        ("Sums by dimension", [m(d) for d in by for m in (meters.charged_by, meters.tokens_by)]),
+        (
+            "Outcomes",
+            [
+                m(d)
+                for d in meters.OUTCOMES_BY
+                for m in (meters.outcomes_by, meters.outcome_charged_by)
+            ],
+        ),
         ("Tokens", [meters.TOKEN_FACTOR]),
         ("Loops", [meters.LOOP_FINDINGS, meters.LOOP_WASTED]),
     )

@@ -142,7 +142,8 @@ class Bookkeeper:
         """Add up rows of one slot, those of the same values together; returns how many."""
         rows, tail = self._table.drain(slot, self.spend.tails[slot], ROWS_AT_ONCE)
         sums: dict[tuple[int, ...], list[int]] = {}
-        scribe = self.scribe
+        named: dict[tuple[int, ...], list[str | None]] = {}
+        scribe, spend = self.scribe, self.spend
         for row in journal.read(rows):
             columns = columns_of(row)
             if columns is not None:
@@ -152,12 +153,17 @@ class Bookkeeper:
                 else:
                     for at, amount in enumerate(columns):
                         sum_of[at] += amount
+            names = named.get(row.values)
+            if names is None:
+                names = named[row.values] = self._names_of(row.values)
+            spend.tally.note(row, names)
+            spend.outcomes.note(row, names)
             if is_told(row):
-                self._events.note_row(row, self._names_of(row.values), self._budget_of)
+                self._events.note_row(row, names, self._budget_of)
             if scribe is not None:
-                scribe.note(row, self._names_of(row.values))
+                scribe.note(row, names)
         for values, total in sums.items():
-            self.spend.add_columns(total, self._names_of(values))
+            spend.add_columns(total, named[values])
         taken = tail - self.spend.tails[slot]
         self._unwritten[slot] += taken
         self.spend.tails[slot] = tail

@@ -12,6 +12,7 @@ from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
 from s4fw.loops.memory import Memory
 from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
+from s4fw.observe.outcomes import OutcomeFigures
 from s4fw.observe.readers import BudgetReader, read_loops, read_workers
 from s4fw.observe.times import rfc3339
 from s4fw.process.auditor import Auditor
@@ -19,6 +20,7 @@ from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.eventlog import EventLog
 from s4fw.process.factors import learned
 from s4fw.process.seat import KIND_NAMES
+from s4fw.process.sums import sums_of
 from s4fw.process.vitals import HEARTBEAT_S_MAX
 
 
@@ -130,7 +132,13 @@ class StewardFacts:
         }
         is_calibrated = self._config.pricing.counting == "calibrated"
         factors = learned(self._table, self._clock) if is_calibrated else []
-        return Snapshot(self.budgets(), workers, gauges, factors, read_loops(self._loops))
+        loops = read_loops(self._loops)
+        labels = self._config.admin.metric_labels
+        sums = sums_of(self._books.spend, labels)
+        return Snapshot(self.budgets(), workers, gauges, factors, loops, *sums, labels)
+
+    def outcomes(self, by: str) -> list[OutcomeFigures]:
+        return self._books.spend.outcomes.by(by)
 
     def frozen(self) -> Frozen:
         value_ids = self._table.frozen()

@@ -25,6 +25,8 @@ from s4fw.admin.facts import Cost
 from s4fw.core.attribution import DIMENSIONS, OTHER
 from s4fw.core.reason import Reason
 from s4fw.ledger.journal import JournalRow, Kind
+from s4fw.observe.outcomes import Outcomes
+from s4fw.observe.tally import Tally
 from s4fw.process.rundir import write_whole
 
 _VERSION = 1
@@ -43,6 +45,8 @@ class Spend:
     def __init__(self, slots: int, since_s: int) -> None:
         self.since_s = since_s
         self.tails = [0] * slots
+        self.tally = Tally()
+        self.outcomes = Outcomes()
         self._sums: dict[str, dict[str, list[int]]] = {name: {} for name in DIMENSIONS}
 
     def add(self, row: JournalRow, names: Iterable[str | None]) -> None:
@@ -81,6 +85,8 @@ class Spend:
                 "since_s": self.since_s,
                 "tails": self.tails,
                 "sums": self._sums,
+                "tally": self.tally.document(),
+                "outcomes": self.outcomes.document(),
             }
         )
 
@@ -91,6 +97,8 @@ class Spend:
         if loaded["version"] != _VERSION:
             raise ValueError(f"version {loaded['version']}")
         spend = cls(slots, int(loaded["since_s"]))
+        spend.tally = Tally.read(loaded.get("tally"))
+        spend.outcomes = Outcomes.read(loaded.get("outcomes"))
         if loaded["table"] == table:
             spend.tails = [int(tail) for tail in loaded["tails"]]
         for name in DIMENSIONS:

@@ -46,6 +46,7 @@ from s4fw.proxy.upstream import Upstream
 log = logging.getLogger(__name__)
 
 _ERRORS = COUNTER_INDEX["upstream_errors"]
+_TIMEOUTS = COUNTER_INDEX["upstream_timeouts"]
 _INTERNAL_ERRORS = COUNTER_INDEX["internal_errors"]
 _RETRIES = COUNTER_INDEX["upstream_retries"]
 
@@ -344,6 +345,8 @@ class Forward:
             return
         if code.source is Source.UPSTREAM:
             self._house.count(_ERRORS)
+            if code is UPSTREAM_TIMEOUT:
+                self._house.count(_TIMEOUTS)
         self._abandon(reason)
         self._reply.fail(code, _SENTENCES[code])
 

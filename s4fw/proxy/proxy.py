@@ -13,7 +13,7 @@ from s4fw.core.exchange import Exchange
 from s4fw.core.pipeline import Pipeline
 from s4fw.core.reason import Reason
 from s4fw.core.verdict import Block
-from s4fw.errors import Source
+from s4fw.errors import FIREWALL_OVERLOADED, Source
 from s4fw.proxy.connector import Connector
 from s4fw.proxy.deadlines import Wheel
 from s4fw.proxy.downstream import Downstream
@@ -31,7 +31,10 @@ _BLOCKED_POLICY = COUNTER_INDEX["blocked_policy"]
 _CONNECTIONS = COUNTER_INDEX["connections"]
 _INVALID = COUNTER_INDEX["invalid"]
 _IN_FLIGHT = COUNTER_INDEX["in_flight"]
+_LOOP_LATE_US = COUNTER_INDEX["loop_late_us"]
+_LOOP_TICKS = COUNTER_INDEX["loop_ticks"]
 _OPEN_CONNECTIONS = COUNTER_INDEX["open_connections"]
+_SHED = COUNTER_INDEX["shed"]
 
 
 class Proxy:
@@ -52,7 +55,12 @@ class Proxy:
     ) -> None:
         self.settings = settings
         self.breakers = breakers or Breakers()
-        self.shed = Shed(settings.loop_lag_ns, settings.memory_bytes_max, self._count_connections)
+        self.shed = Shed(
+            settings.loop_lag_ns,
+            settings.memory_bytes_max,
+            self._count_connections,
+            self._count_tick,
+        )
         self.pipeline = pipeline
         self.wheel = Wheel(settings.deadline_tick_ns)
         self.outbox = Outbox()
@@ -187,6 +195,12 @@ class Proxy:
             self.count(_INVALID)
         elif block.code.source is Source.POLICY:
             self.count(_BLOCKED_POLICY)
+        elif block.code is FIREWALL_OVERLOADED:
+            self.count(_SHED)
+
+    def _count_tick(self, late_ns: int) -> None:
+        self.counters[_LOOP_TICKS] += 1
+        self.counters[_LOOP_LATE_US] += max(0, late_ns) // 1000
 
     def count(self, index: int, amount: int = 1) -> None:
         """Add to a counter."""

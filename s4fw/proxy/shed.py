@@ -45,16 +45,22 @@ def _open_descriptors() -> int:
 class Shed:
     """Of one worker.  `lag_ns` and `memory_bytes` are the bounds; `memory_bytes` 0 is none.
 
-    `connections` tells how many there are of callers and to upstreams.
+    `connections` tells how many there are of callers and to upstreams; `ticked` hears how late a
+    tick was.
     """
 
     def __init__(
-        self, lag_ns: int, memory_bytes: int, connections: Callable[[], tuple[int, int]]
+        self,
+        lag_ns: int,
+        memory_bytes: int,
+        connections: Callable[[], tuple[int, int]],
+        ticked: Callable[[int], None] | None = None,
     ) -> None:
         self._reason: Block | None = None  # as of the last tick
         self._lag_ns = lag_ns
         self._memory_bytes = memory_bytes
         self._connections = connections
+        self._ticked = ticked
         self._is_full = False
         self._due_ns = 0
         self._looked_ns = 0  # when memory was looked at
@@ -104,6 +110,8 @@ class Shed:
     def _tick(self) -> None:
         now_ns = monotonic_ns()
         late_ns = now_ns - self._due_ns
+        if self._ticked is not None:
+            self._ticked(late_ns)
         self._look_at_memory(now_ns)
         if late_ns > self._lag_ns:
             self._reason = _LATE

@@ -9,9 +9,9 @@ import pytest
 from s4fw.core.counter import COUNTERS, GAUGES
 from s4fw.observe import meters
 from s4fw.observe.figures import BudgetFigures, Snapshot
-from s4fw.observe.prometheus import CALLER_SCOPES_MAX, SCOPES_MAX, counter_meter, render
+from s4fw.observe.prometheus import SCOPES_MAX, counter_meter, render
 from s4fw.units import NUSD_MAX
-from tests.admin.scripted import USD, budget, counters, worker
+from tests.admin.scripted import MIDNIGHT_S, USD, budget, counters, worker
 from tests.observe.exposition import Family, parse
 
 
@@ -35,11 +35,11 @@ def test_render_has_every_declared_counter_and_meter() -> None:
     """A figure that is declared and not shown would be documented and missing."""
     gauges = {key: 1 for key in meters.GAUGES}
     learned = [("anthropic", "claude-since-4.7", 2150)]
-    families = parse(render(Snapshot([budget()], [worker(0)], gauges, learned)))
+    families = parse(render(Snapshot([budget()], [worker(0)], gauges, learned, loops=[])))
     declared = {counter_meter(c, per_worker).name for c in COUNTERS for per_worker in (0, 1)}
     figures = (*meters.BUDGET_AMOUNTS, *meters.BUDGET_FIGURES, *meters.WORKER_FIGURES)
     declared |= {m.name for m in (*figures, *meters.GAUGES.values(), meters.TOKEN_FACTOR)}
-    assert declared == families.keys()
+    assert declared | {meters.ERRORS.name} == families.keys()
 
 
 def test_render_labels_are_those_the_declaration_promises() -> None:
@@ -116,14 +116,19 @@ def test_render_control_bytes_are_replaced(value: str) -> None:
     parse(page)
 
 
-@pytest.mark.parametrize(
-    ("dimension", "scopes_max"),
-    [("tenant", SCOPES_MAX), ("session", CALLER_SCOPES_MAX), ("customer", CALLER_SCOPES_MAX)],
-)
-def test_render_many_scopes_are_summed_so_series_stay_bounded(
-    dimension: str, scopes_max: int
-) -> None:
-    """A caller who invents sessions must not fill the disk of the monitoring."""
+@pytest.mark.parametrize("dimension", ["session", "customer", "agent"])
+def test_render_scopes_that_callers_choose_are_shown_only_where_asked_for(dimension: str) -> None:
+    """Each customer is a series more: whoever pays for the monitoring decides."""
+    cells = [budget(scope={dimension: "v1"}), budget(scope={dimension: "v2"})]
+    summed = rendered(*cells)["s4fw_budget_used_usd"].samples
+    assert [10] == list(summed.values())
+    shown = parse(render(Snapshot(cells, [], labels=frozenset({dimension}))))
+    assert 2 == len(shown["s4fw_budget_used_usd"].samples)
+
+
+def test_render_many_scopes_are_summed_so_series_stay_bounded() -> None:
+    """A table of budgets must not fill the disk of the monitoring."""
+    dimension, scopes_max = "tenant", SCOPES_MAX
 
     def scopes(number: int) -> list[BudgetFigures]:
         return [
@@ -169,6 +174,28 @@ def test_render_dead_worker_is_down_and_has_no_heartbeat() -> None:
     assert [{("worker", "0")}] == [
         set(labels) for labels in families["s4fw_worker_heartbeat_age_seconds"].samples
     ]
+
+
+def test_render_errors_are_told_apart_by_whose_fault_they_were() -> None:
+    """Who is paged depends on it; a timeout is not counted as an upstream error again."""
+    counted = counters(
+        invalid=1, unauthorized=2, blocked_budget=3, blocked_policy=4, rate_limited=5,
+        upstream_errors=10, upstream_timeouts=4, internal_errors=6, shed=7,
+    )  # fmt: skip
+    families = parse(render(Snapshot([], [worker(0, counters=counted)])))
+    told = {dict(labels)["class"]: n for labels, n in families["s4fw_errors_total"].samples.items()}
+    expected = {"validation": 3, "policy": 12, "upstream": 6, "timeout": 4, "internal": 13}
+    assert expected == told
+
+
+def test_render_reset_is_the_end_of_the_window_and_absent_for_total() -> None:
+    """`resets_at - time()` is how long a blocked tenant has to wait."""
+    total = budget("all", window="total", resets_at_s=None, scope={})
+    families = rendered(budget(), total)
+    resets = families["s4fw_budget_resets_timestamp_seconds"]
+    labels = {"budget": "tenant-day", "window": "day", "mode": "enforce"}
+    assert {MIDNIGHT_S} == set(resets.samples.values())
+    assert MIDNIGHT_S == resets.value(**labels)
 
 
 def test_render_nothing_is_a_valid_page() -> None:

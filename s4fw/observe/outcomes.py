@@ -1,0 +1,124 @@
+"""What became of the work, as applications report it: success or failure, and what each cost.
+
+An outcome closes a request or a session: what was charged for it since its last outcome then counts
+as useful or as spent while failing.  Open amounts are remembered by the key that caused them, so
+nobody can close another caller's; they are bounded and live in this process only: what is forgotten
+(the oldest, or all at the steward's death) was charged but never gets an outcome.  The counts
+themselves stand in `spend.json`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from s4fw.core.attribution import DIMENSION_INDEX, OTHER
+from s4fw.core.reason import Reason
+from s4fw.ledger.journal import JournalRow, Kind
+from s4fw.observe.meters import OUTCOMES_BY
+
+VALUES_MAX = 1000  # of each; the surplus shares one
+OPEN_MAX = 16_384  # requests, and as many sessions
+
+_KEY, _SESSION = DIMENSION_INDEX["key"], DIMENSION_INDEX["session"]
+_NO_REQUEST = bytes(16)
+_SUCCESSES, _FAILURES, _USEFUL, _FAILING = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeFigures:
+    """What one tenant or feature reported; amounts are nano-USD."""
+
+    value: str
+    successes: int
+    failures: int
+    useful_nusd: int
+    failing_nusd: int
+
+
+class Outcomes:
+    """Sums by value, and what is still open."""
+
+    __slots__ = ("_requests", "_sessions", "_sums")
+
+    def __init__(self) -> None:
+        self._sums: dict[str, dict[str, list[int]]] = {name: {} for name in OUTCOMES_BY}
+        # What a request cost, with its key and session; what a key's session cost so far.
+        self._requests: dict[bytes, tuple[str, str | None, int]] = {}
+        self._sessions: dict[tuple[str, str], int] = {}
+
+    def note(self, row: JournalRow, names: Sequence[str | None]) -> None:
+        """Take one row; `names` are its values by dimension."""
+        key = names[_KEY]
+        if key is None:
+            return  # only callers with a key report
+        if row.kind is Kind.EVENT:
+            if row.reason in (Reason.SUCCEEDED, Reason.FAILED):
+                self._close(row, names, key)
+        elif row.charged_nusd and row.kind in (Kind.SETTLE, Kind.RECOVER):
+            self._open(row, key, names[_SESSION])
+
+    def _open(self, row: JournalRow, key: str, session: str | None) -> None:
+        self._requests[row.request] = (key, session, row.charged_nusd)
+        _bound(self._requests)
+        if session is not None:
+            before = self._sessions.pop((key, session), 0)
+            self._sessions[key, session] = before + row.charged_nusd
+            _bound(self._sessions)
+
+    def _close(self, row: JournalRow, names: Sequence[str | None], key: str) -> None:
+        amount = self._of_request(row.request, key)
+        if amount is None:
+            session = names[_SESSION]
+            amount = self._sessions.pop((key, session), 0) if session is not None else 0
+        is_success = row.reason is Reason.SUCCEEDED
+        for dimension in OUTCOMES_BY:
+            sums = self._sums_of(dimension, names[DIMENSION_INDEX[dimension]] or OTHER)
+            sums[_SUCCESSES if is_success else _FAILURES] += 1
+            sums[_USEFUL if is_success else _FAILING] += amount
+
+    def _of_request(self, request: bytes, key: str) -> int | None:
+        """What an open request cost, taken out of its session too; None: a session is meant."""
+        if request == _NO_REQUEST:
+            return None
+        found = self._requests.get(request)
+        if found is None or found[0] != key:
+            return 0
+        _, session, amount = self._requests.pop(request)
+        if session is not None and (key, session) in self._sessions:
+            self._sessions[key, session] = max(0, self._sessions[key, session] - amount)
+        return amount
+
+    def _sums_of(self, dimension: str, value: str) -> list[int]:
+        of_dimension = self._sums[dimension]
+        if value not in of_dimension and len(of_dimension) >= VALUES_MAX:
+            value = OTHER
+        return of_dimension.setdefault(value, [0, 0, 0, 0])
+
+    def by(self, dimension: str) -> list[OutcomeFigures]:
+        """By one of OUTCOMES_BY."""
+        return [OutcomeFigures(value, *sums) for value, sums in self._sums[dimension].items()]
+
+    def document(self) -> dict[str, Any]:
+        """As it stands in a file."""
+        return {name: dict(sums) for name, sums in self._sums.items()}
+
+    @classmethod
+    def read(cls, document: Any) -> Outcomes:
+        """From a file; anew where there is none: the sums of spend are elsewhere."""
+        outcomes = cls()
+        try:
+            for name in OUTCOMES_BY:
+                for value, (successes, failures, useful, failing) in document[name].items():
+                    counts = [int(successes), int(failures), int(useful), int(failing)]
+                    outcomes._sums[name][str(value)] = counts
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return cls()
+        return outcomes
+
+
+def _bound(open_amounts: dict[Any, Any]) -> None:
+    """Forget what was open longest."""
+    if len(open_amounts) > OPEN_MAX:
+        del open_amounts[next(iter(open_amounts))]
