@@ -15,6 +15,7 @@ LAYERS = (
     ("core",),
     ("dialects", "pricing", "tokens", "ledger", "loops", "config"),
     ("stages",),
+    ("replay",),
     ("proxy",),
     ("observe",),
     ("admin",),

@@ -6,6 +6,7 @@ HTTP is `server`.  Documented for users in docs/reference/admin.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,11 +16,12 @@ import orjson
 
 from s4fw.admin import shapes
 from s4fw.admin.auth import Access
-from s4fw.admin.facts import COSTS_BY, Facts, UnknownBudget
+from s4fw.admin.facts import COSTS_BY, Facts, UnknownBudget, UnknownSession
 from s4fw.observe import prometheus
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
+_SESSION = re.compile(r"[0-9a-f]{16}")
 ROWS_MAX = 1000  # of events and costs in one answer
 
 
@@ -172,6 +174,18 @@ def _release(facts: Facts, question: Question) -> Reply:
     return as_json(shapes.frozen(facts.release(_freeze_scope(question))))
 
 
+def _loops(facts: Facts, question: Question) -> Reply:
+    return as_json(shapes.loops(facts.loops()))
+
+
+def _release_session(facts: Facts, question: Question) -> Reply:
+    match dict(question.document):
+        case {"session": str(session), **rest} if not rest and _SESSION.fullmatch(session):
+            facts.release_session(session)
+            return as_json({"session": session, "released": True})
+    raise BadQuestion(400, "invalid_session", 'send {"session": "<16 hex digits>"}')
+
+
 ROUTES = (
     Route("GET", "/healthz", Access.HEALTH, _healthz),
     Route("GET", "/readyz", Access.HEALTH, _readyz),
@@ -181,6 +195,8 @@ ROUTES = (
     Route("GET", "/v1/workers", Access.READ, _workers),
     Route("GET", "/v1/events", Access.READ, _events, frozenset({"limit"})),
     Route("GET", "/v1/costs", Access.READ, _costs, frozenset({"by", "limit"})),
+    Route("GET", "/v1/loops", Access.READ, _loops),
+    Route("POST", "/v1/loops/release", Access.CHANGE, _release_session),
     Route("GET", "/v1/freeze", Access.READ, _frozen),
     Route("POST", "/v1/freeze", Access.CHANGE, _freeze),
     Route("POST", "/v1/release", Access.CHANGE, _release),
@@ -205,3 +221,5 @@ def ask(facts: Facts, route: Route, query: str, content_type: str, body: bytes) 
         return error(bad.status, bad.code, bad.message)
     except UnknownBudget:
         return error(404, "unknown_budget", "no budget of that id is configured")
+    except UnknownSession:
+        return error(404, "unknown_session", "no session of that name is remembered")

@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
 from s4fw.core.attribution import DIMENSIONS
+from s4fw.loops.tenants import Tally
 from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
 
 # What spend can be summed by; `budget` is not among them: /v1/budgets answers that.
@@ -31,6 +32,10 @@ COSTS_BY = DIMENSIONS
 
 class UnknownBudget(LookupError):
     """Asked to freeze or release a budget that the configuration does not name."""
+
+
+class UnknownSession(LookupError):
+    """Asked to release a session that is not remembered (any more)."""
 
 
 class WorkersStatus(TypedDict):
@@ -119,6 +124,16 @@ class Frozen:
     budgets: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Loops:
+    """What the rules about loops found since the start: `tallies` by tenant and rule, in any order,
+    `modes` by rule as configured for all, `sessions` by tenant."""
+
+    tallies: list[Tally]
+    modes: dict[str, str]
+    sessions: dict[str, int]
+
+
 class Facts(Protocol):
     """The questions.  Cheap ones (`is_ready`, `is_draining`) are asked by every health check."""
 
@@ -155,3 +170,8 @@ class Facts(Protocol):
 
     def release(self, budget_id: str | None) -> Frozen:
         """Undo `freeze` of the same scope.  Raises UnknownBudget."""
+
+    def loops(self) -> Loops: ...
+
+    def release_session(self, session: str) -> None:
+        """Let a session go on until its loop ends.  Raises UnknownSession."""

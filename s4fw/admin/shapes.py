@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from s4fw.admin.facts import Cost, Costs, Event, Frozen
+from s4fw.admin.facts import Cost, Costs, Event, Frozen, Loops
+from s4fw.loops.hindsight import wilson_upper
+from s4fw.loops.tenants import Tally
 from s4fw.observe.figures import BudgetFigures, WorkerFigures
 from s4fw.observe.times import rfc3339, rfc3339_ms
 
@@ -92,3 +94,32 @@ def costs(by: str, costs: Costs, limit: int) -> dict[str, Any]:
 
 def frozen(frozen: Frozen) -> dict[str, Any]:
     return {"everything": frozen.everything, "budgets": list(frozen.budgets)}
+
+
+def _tally(t: Tally, mode: str) -> dict[str, Any]:
+    judged = t.proved + t.disproved + t.uncertain
+    return {
+        "tenant": t.tenant,
+        "rule": t.rule,
+        "mode": mode,
+        "warned": t.warned,
+        "episodes": t.episodes,
+        "would_block": t.would_block,
+        "blocked": t.blocked,
+        "turns": t.turns,
+        "wasted_nusd": t.wasted_nusd,
+        "saved_nusd": t.saved_nusd,
+        "proved": t.proved,
+        "disproved": t.disproved,
+        "uncertain": t.uncertain,
+        "false_share_max": round(wilson_upper(t.disproved, judged), 6) if judged else None,
+    }
+
+
+def loops(loops: Loops) -> dict[str, Any]:
+    """Those that cost most first."""
+    ordered = sorted(loops.tallies, key=lambda t: (-t.episodes, -t.warned, t.tenant, t.rule))
+    return {
+        "sessions": loops.sessions,
+        "rules": [_tally(t, loops.modes[t.rule]) for t in ordered],
+    }

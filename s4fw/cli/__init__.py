@@ -29,6 +29,8 @@ COMMANDS = {
     "budgets": ("s4fw.cli.budgets", "Show the budgets and what is left of them."),
     "events": ("s4fw.cli.events", "Show what happened lately."),
     "audit": ("s4fw.cli.audit", "Read the ledger, check it, hold it against the budgets."),
+    "loops": ("s4fw.cli.loops", "Show which agents go round in circles; release a session."),
+    "replay": ("s4fw.cli.replay", "Put recorded requests through the loop breaker, offline."),
     "freeze": ("s4fw.cli.freeze", "Stop all spend, or a budget's, until it is released."),
     "table": ("s4fw.cli.table", "Look after the counter table: check, export, import, repair."),
     "clock": ("s4fw.cli.clock", "Let budgets follow a wall clock that jumped."),

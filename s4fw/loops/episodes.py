@@ -82,6 +82,12 @@ def hindsight(turns: int, new: int) -> int:
     return memory.PROVED if new * 4 < turns else memory.UNCERTAIN
 
 
+def key_of(session: str) -> int:
+    """The key of a session that is named by 16 hex digits (see `watch.Seen.session`)."""
+    number = int(session, 16)
+    return number - (1 << 64) if number >> 63 else number
+
+
 def release(shared: Memory, key: int) -> bool:
     """Let a session go on until its tail changes; False where it is not known (any more)."""
     for at in shared.records(shared.sessions):

@@ -81,11 +81,12 @@ TENANT_COST_VARIANCE: Final = 19  # in nano-USD of deviation (mean absolute)
 TENANT_TURNS: Final = 20
 TENANT_SESSIONS: Final = 21
 TENANT_TALLIES: Final = 32  # of each rule the words of a tally
-TALLY_WORDS: Final = 8
+TALLY_WORDS: Final = 10
 WARNED_TURNS, WOULD_BLOCK, BLOCKED, WASTED_NUSD, PROVED, DISPROVED, UNCERTAIN, EPISODES = range(8)
+SAVED_NUSD, FOUND_TURNS = range(8, 10)
 TALLY: Final = (
     *("warned", "would_block", "blocked", "wasted_nusd"),
-    *("proved", "disproved", "uncertain", "episodes"),
+    *("proved", "disproved", "uncertain", "episodes", "saved_nusd", "turns"),
 )
 assert TENANT_TALLIES + TALLY_WORDS * len(RULES) <= TENANT_WORDS
 

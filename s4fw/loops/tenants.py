@@ -20,7 +20,8 @@ class Tally:
 
     `would_block` counts requests in shadow, `blocked` those refused, `wasted_nusd` what loops had
     cost when they were found; `episodes` are loops, of which hindsight `proved` some to be one,
-    `disproved` some, and could not tell for others."""
+    `disproved` some, and could not tell for others.  `saved_nusd` is what the requests came to cost
+    that would have been refused, `turns` the length of all loops when they were found."""
 
     tenant: str
     rule: str
@@ -32,6 +33,8 @@ class Tally:
     disproved: int
     uncertain: int
     episodes: int
+    saved_nusd: int
+    turns: int
 
 
 class Tenants:
@@ -76,16 +79,35 @@ class Tenants:
 
     def add(self, at: int, rule: int, word: int, amount: int = 1) -> None:
         """Add to a tally.  Of two workers at the same instant one may be lost."""
-        place = at + memory.TENANT_TALLIES + rule * memory.TALLY_WORDS + word
-        self._memory.words[place] += amount
+        add(self._memory, at, rule, word, amount)
+
+    def began_session(self, at: int) -> None:
+        """Count a session."""
+        self._memory.words[at + memory.TENANT_SESSIONS] += 1
+
+
+def add(shared: Memory, at: int, rule: int, word: int, amount: int = 1) -> None:
+    """Add to a tally of the tenant whose record is at `at`."""
+    place = at + memory.TENANT_TALLIES + rule * memory.TALLY_WORDS + word
+    shared.words[place] += amount
+
+
+def _name(shared: Memory, at: int) -> str:
+    words, start = shared.words, at + memory.TENANT_NAME
+    return words[start + 1 : start + 17].tobytes()[: words[start]].decode("utf-8", "replace")
+
+
+def sessions(shared: Memory) -> dict[str, int]:
+    """Sessions since the start, by tenant; single questions are none."""
+    places = shared.records(shared.tenants)
+    return {_name(shared, at): shared.words[at + memory.TENANT_SESSIONS] for at in places}
 
 
 def tallies(shared: Memory) -> Iterator[Tally]:
     """All tallies that are not zero."""
     words = shared.words
     for at in shared.records(shared.tenants):
-        start = at + memory.TENANT_NAME
-        name = words[start + 1 : start + 17].tobytes()[: words[start]].decode("utf-8", "replace")
+        name = _name(shared, at)
         for number, rule in enumerate(RULES):
             place = at + memory.TENANT_TALLIES + number * memory.TALLY_WORDS
             counts = words[place : place + memory.TALLY_WORDS].tolist()

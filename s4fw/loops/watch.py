@@ -163,6 +163,7 @@ class Watch:
         seen.turns = tail.total
         if arrival.is_new:
             self._memory.words[at + memory.FIRST_TURNS] = tail.total
+            self._tenants.began_session(seen.tenant)
             if signals.fans_out(self._memory, root, ask.now_ms):
                 self._weigh(policy, seen, Finding(rules.FAN_OUT, 0, 0), WARN_LEVEL)
         elif arrival.is_repeated and not ask.is_retry:
@@ -291,6 +292,7 @@ class Watch:
             if judgement.action == BLOCKS:
                 words[at + memory.FOLLOWED] = -1  # what comes after a block tells nothing of it
             self._tenants.add(seen.tenant, rule, memory.EPISODES)
+            self._tenants.add(seen.tenant, rule, memory.FOUND_TURNS, judgement.finding.turns)
             self._tenants.add(seen.tenant, rule, memory.WASTED_NUSD, judgement.wasted_nusd)
         if judgement.action == BLOCKS and episodes.may_probe(
             self._memory, seen.at, judgement.is_new, policy.cool_down_ms, now_ms
@@ -320,6 +322,10 @@ class Watch:
         shared = self._memory
         if is_good and seen.storm:
             signals.storm_answered(shared, seen.storm)
+        judgement = seen.judgement
+        if judgement is not None and judgement.action == SHADOWS:
+            rule = NUMBER[judgement.finding.rule]
+            self._tenants.add(seen.tenant, rule, memory.SAVED_NUSD, cost_nusd)
         at = seen.at
         if at < 0 or shared.words[at] != seen.key:
             return

@@ -5,12 +5,23 @@ from __future__ import annotations
 import time
 
 from s4fw import __version__
-from s4fw.admin.facts import COSTS_BY, Costs, Event, Frozen, Status, UnknownBudget
+from s4fw.admin.facts import (
+    COSTS_BY,
+    Costs,
+    Event,
+    Frozen,
+    Loops,
+    Status,
+    UnknownBudget,
+    UnknownSession,
+)
 from s4fw.config.schema import Config
 from s4fw.ledger.rule import rules_of
 from s4fw.ledger.table import Table
 from s4fw.ledger.window import Clock
+from s4fw.loops import episodes, hindsight, tenants
 from s4fw.loops.memory import Memory
+from s4fw.loops.rules import RULES
 from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
 from s4fw.observe.outcomes import OutcomeFigures
 from s4fw.observe.readers import BudgetReader, read_loops, read_workers
@@ -22,6 +33,7 @@ from s4fw.process.factors import learned
 from s4fw.process.seat import KIND_NAMES
 from s4fw.process.sums import sums_of
 from s4fw.process.vitals import HEARTBEAT_S_MAX
+from s4fw.stages.policies import policies_of
 
 
 class StewardFacts:
@@ -154,6 +166,24 @@ class StewardFacts:
         self._table.release(self._value_id(budget_id))
         self._tell("release", "info", "released", budget_id)
         return self.frozen()
+
+    def loops(self) -> Loops:
+        policy = policies_of(self._config.loops).default
+        return Loops(
+            list(tenants.tallies(self._loops)),
+            {rule: policy.mode_of(rule) for rule in RULES},
+            tenants.sessions(self._loops),
+        )
+
+    def release_session(self, session: str) -> None:
+        if not episodes.release(self._loops, episodes.key_of(session)):
+            raise UnknownSession(session)
+        sentence = "a session was released from its loop"
+        self._events.note(Event(time.time_ns(), "loop_release", "info", sentence, {}))
+
+    def judge_loops(self) -> None:
+        """Judge by hindsight the sessions that are over."""
+        hindsight.settle_idle(self._loops, time.monotonic_ns() // 1_000_000)
 
     # -- inside -------------------------------------------------------------------------------
 

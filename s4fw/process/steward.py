@@ -48,6 +48,7 @@ BOOKS_S = 0.05
 CATCH_UP_S = 0.002  # while rows wait: 128 rows each 2 ms are more than a worker can publish
 NICENESS = 10  # a worker that wakes up on the same core goes first
 CHORES_S = 1.0
+HINDSIGHT_S = 60.0
 
 
 class Steward:
@@ -86,6 +87,7 @@ class Steward:
         Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
         self._keep_books()
         self._each(CHORES_S, self._chores)
+        self._each(HINDSIGHT_S, self.facts.judge_loops)
         self._durability.start(self._loop)
         announce_up(self._seat)
         await self._over

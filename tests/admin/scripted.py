@@ -11,9 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from s4fw.admin.auth import Guard
-from s4fw.admin.facts import Cost, Costs, Event, Frozen, Status, UnknownBudget
+from s4fw.admin.facts import (
+    Cost,
+    Costs,
+    Event,
+    Frozen,
+    Loops,
+    Status,
+    UnknownBudget,
+    UnknownSession,
+)
 from s4fw.admin.server import AdminServer
 from s4fw.core.counter import COUNTERS
+from s4fw.loops.tenants import Tally
 from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
 
 TOKEN = "correct-horse-battery-staple"
@@ -72,6 +82,8 @@ class ScriptedFacts:
     event_rows: list[Event] = field(default_factory=list)
     cost_rows: list[Cost] = field(default_factory=list)
     frozen_scopes: set[str | None] = field(default_factory=set)
+    loop_rows: list[Tally] = field(default_factory=list)
+    looping: set[str] = field(default_factory=set)  # names of sessions that can be released
 
     def is_ready(self) -> bool:
         return self.ready
@@ -121,6 +133,14 @@ class ScriptedFacts:
         self._check(budget_id)
         self.frozen_scopes.discard(budget_id)
         return self.frozen()
+
+    def loops(self) -> Loops:
+        return Loops(self.loop_rows, {t.rule: "shadow" for t in self.loop_rows}, {"acme": 1200})
+
+    def release_session(self, session: str) -> None:
+        if session not in self.looping:
+            raise UnknownSession(session)
+        self.looping.discard(session)
 
     def _check(self, budget_id: str | None) -> None:
         if budget_id is not None and all(b.id != budget_id for b in self.budget_rows):

@@ -150,9 +150,11 @@ def _periodic(turns: Sequence[Turn]) -> Verdict:
             run = length
             if length >= _run_needed(found, fails):
                 return ("repeat" if found == {"same"} else "near-repeat", 1, length)
-        elif length >= 6 and len({turn.folded for turn in turns[-period:]}) > 1:
-            if length / period >= _periods_needed(found, fails, period):
-                return "cycle", period, length
+        elif (
+            length >= max(6, period * _periods_needed(found, fails, period))
+            and len({turn.folded for turn in turns[-period:]}) > 1
+        ):
+            return "cycle", period, length
     return None
 
 
