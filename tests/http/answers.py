@@ -8,77 +8,14 @@ and 5 out; what cannot be read must end as unknown, never as less.
 from __future__ import annotations
 
 import gzip
-import json
-from collections.abc import Iterable
-from enum import Enum
-from typing import Any, NamedTuple
 
-from tests.http.rows import shown
+from tests.http import usages
+from tests.http.told import USAGE, AnswerRow, End, answer, told_family
 
-USAGE = b'{"usage":{"prompt_tokens":10,"completion_tokens":5}}'
-STREAM = (
-    b'data: {"choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
-    b'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5}}\n\n'
-    b"data: [DONE]\n\n"
-)
 _N = b"%d" % len(USAGE)
 _HEX = b"%x" % len(USAGE)
 _CHUNKED = b"Transfer-Encoding: chunked"
 _CHUNKS = _HEX + b"\r\n" + USAGE + b"\r\n0\r\n\r\n"
-
-
-class End(Enum):
-    """How an exchange must end for the caller and in the books."""
-
-    PAID = "its answer arrives, charged by its usage"
-    BLIND = "its answer arrives, charged at worst case: no usage to trust"
-    BAD = "502, charged at worst case: unreadable"
-    CUT = "502, charged at worst case: incomplete"
-    BROKEN = "what arrived, then no clean end, charged at worst case"
-
-
-class AnswerRow(NamedTuple):
-    """One answer: `data`, then the upstream closes."""
-
-    id: str
-    data: bytes
-    end: End
-    why: str
-    status: int = 200
-    is_stream: bool = False
-
-
-def answer(
-    *fields: bytes,
-    line: bytes = b"HTTP/1.1 200 OK",
-    framing: bytes = b"",
-    body: bytes = USAGE,
-    kind: bytes = b"application/json",
-) -> bytes:
-    """A plain answer with one thing changed."""
-    framing = framing or b"Content-Length: %d" % len(body)
-    return b"\r\n".join([line, b"Content-Type: " + kind, *fields, framing]) + b"\r\n\r\n" + body
-
-
-def stream(body: bytes, *fields: bytes) -> bytes:
-    """A streamed answer that ends by closing the connection."""
-    head = [b"HTTP/1.1 200 OK", b"Content-Type: text/event-stream", *fields]
-    return b"\r\n".join(head) + b"\r\n\r\n" + body
-
-
-def _family(
-    name: str,
-    why: str,
-    end: End,
-    inputs: Iterable[tuple[bytes, bytes]],
-    *,
-    status: int = 200,
-    is_stream: bool = False,
-) -> list[AnswerRow]:
-    return [
-        AnswerRow(f"{name}-{n}:{shown(tried)}", data, end, why, status, is_stream)
-        for n, (tried, data) in enumerate(inputs)
-    ]
 
 
 def framings() -> list[AnswerRow]:
@@ -115,35 +52,35 @@ def framings() -> list[AnswerRow]:
     ]
     good_codings = [b" chunked", b"chunked", b" Chunked", b" CHUNKED", b" chunked "]
     return [
-        *_family(
+        *told_family(
             *("length-ok", "digits, once", End.PAID),
             [(v, answer(framing=b"Content-Length:" + v)) for v in lengths],
         ),
-        *_family(
+        *told_family(
             *("length-bad", "digits, once (RFC 9110 8.6)", End.BAD),
             [(v, answer(framing=b"Content-Length:" + v)) for v in bad_lengths],
             status=502,
         ),
-        *_family(
+        *told_family(
             *("framed-twice", "two framings are two readings (RFC 9112 6.3)", End.BAD),
             [(v, answer(framing=v, body=_CHUNKS if b"T" in v else USAGE)) for v in twice],
             status=502,
         ),
-        *_family(
+        *told_family(
             *("coding-bad", "the only coding is `chunked`, alone", End.BAD),
             [(v, answer(framing=b"Transfer-Encoding:" + v, body=_CHUNKS)) for v in codings],
             status=502,
         ),
-        *_family(
+        *told_family(
             *("field-lies", "a name that only looks like a framing field", End.BAD),
             [(v, answer(v)) for v in named],
             status=502,
         ),
-        *_family(
+        *told_family(
             *("coding-ok", "any case", End.PAID),
             [(v, answer(framing=b"Transfer-Encoding:" + v, body=_CHUNKS)) for v in good_codings],
         ),
-        *_family(
+        *told_family(
             *("until-close", "the oldest framing there is", End.PAID),
             [
                 (b"1.1", answer(framing=b"X: y")),
@@ -169,21 +106,21 @@ def chunks() -> list[AnswerRow]:
     ]
     huge = b"7" + b"f" * 15 + b"\r\n" + USAGE
     return [
-        *_family(
+        *told_family(
             *("chunk-bad", "hex digits, CR LF (RFC 9112 7.1)", End.BAD),
             [(t, answer(framing=_CHUNKED, body=b)) for t, b in broken],
             status=502,
         ),
-        *_family(
+        *told_family(
             *("chunk-cut", "no last chunk, no whole answer (RFC 9112 8)", End.CUT),
             [(c[-9:], answer(framing=_CHUNKED, body=c)) for c in [*cut, huge]],
             status=502,
         ),
-        *_family(
+        *told_family(
             *("chunk-ok", "extensions are ignored", End.PAID),
             [(f, answer(framing=_CHUNKED, body=f + USAGE + b"\r\n0\r\n\r\n")) for f in fine],
         ),
-        *_family(
+        *told_family(
             *("trailers", "dropped", End.PAID),
             [
                 (t, answer(framing=_CHUNKED, body=_CHUNKS[:-2] + t + b"\r\n\r\n"))
@@ -256,17 +193,17 @@ def status_lines() -> list[AnswerRow]:
     ]
     refused = [(b"%d" % s, s) for s in (400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 529)]
     rows = [
-        *_family(
+        *told_family(
             "line-bad",
             "unreadable is not 200",
             End.BAD,
             [(b, answer(line=b)) for b in bad],
             status=502,
         ),
-        *_family(
+        *told_family(
             "interim", "not for the caller", End.PAID, [(i[9:13], i + answer()) for i in interims]
         ),
-        *_family(
+        *told_family(
             *("interim-flood", "bounded", End.BAD),
             [(b"17", b"HTTP/1.1 100 Continue\r\n\r\n" * 17 + answer())],
             status=502,
@@ -274,7 +211,7 @@ def status_lines() -> list[AnswerRow]:
     ]
     for line in fine:
         status = int(line[9:12])
-        rows += _family(
+        rows += told_family(
             "line-ok",
             "the reason says nothing",
             End.PAID,
@@ -283,7 +220,7 @@ def status_lines() -> list[AnswerRow]:
         )
     for tried, status in refused:
         data = answer(line=b"HTTP/1.1 %d Odd" % status, body=b'{"error":{"message":"no"}}')
-        rows += _family("error", "relayed as it is", End.BLIND, [(tried, data)], status=status)
+        rows += told_family("error", "relayed as it is", End.BLIND, [(tried, data)], status=status)
     return rows
 
 
@@ -329,8 +266,8 @@ def fields() -> list[AnswerRow]:
     ]
     moved = [301, 302, 303, 307, 308]
     rows = [
-        *_family("field-bad", "one reading (RFC 9110 5)", End.BAD, bad, status=502),
-        *_family(
+        *told_family("field-bad", "one reading (RFC 9110 5)", End.BAD, bad, status=502),
+        *told_family(
             "field-dropped",
             "speaks for us, or ends here",
             End.PAID,
@@ -340,12 +277,12 @@ def fields() -> list[AnswerRow]:
     for status in moved:
         line = b"HTTP/1.1 %d Moved" % status
         data = answer(b"Location: http://169.254.169.254/", line=line, body=b"")
-        rows += _family(
+        rows += told_family(
             "moved", "never followed, not shown", End.BLIND, [(line, data)], status=status
         )
     for status in (204, 304):
         line = b"HTTP/1.1 %d None" % status
-        rows += _family(
+        rows += told_family(
             "bodiless", "its body is dropped", End.BLIND, [(line, answer(line=line))], status=status
         )
     return rows
@@ -368,133 +305,20 @@ def lengths_that_lie() -> list[AnswerRow]:
     encodings = [b"gzip", b"br", b"deflate", b"x", b"identity, gzip"]
     packed = gzip.compress(USAGE)
     return [
-        *_family(
+        *told_family(
             "surplus",
             "never the next answer (RFC 9112 11.1)",
             End.PAID,
             [(m[:9], answer() + m) for m in more],
         ),
-        *_family(
+        *told_family(
             *("short", "incomplete (RFC 9112 8)", End.CUT),
             [(b"%d" % n, answer(framing=b"Content-Length: " + _N, body=USAGE[:n])) for n in less],
             status=502,
         ),
-        *_family(
+        *told_family(
             *("encoded", "not read, so not trusted", End.BLIND),
             [(e, answer(b"Content-Encoding: " + e, body=packed)) for e in encodings],
-        ),
-    ]
-
-
-_LIES: list[tuple[str, Any]] = [
-    *(
-        ("none", None),
-        ("text", "10"),
-        ("list", [10, 5]),
-        ("number", 15),
-        ("true", True),
-        ("empty", {}),
-    ),
-    *(
-        (f"in {v!r}", {"prompt_tokens": v, "completion_tokens": 5})
-        for v in (-1, "10", 1.5, None, True, [1])
-    ),
-    *(
-        (f"out {v!r}", {"prompt_tokens": 10, "completion_tokens": v})
-        for v in (-1, "5", 0.5, None, False, {})
-    ),
-    *((f"huge {v}", {"prompt_tokens": v, "completion_tokens": 5}) for v in (2**63, 2**64, 10**40)),
-    ("no out", {"prompt_tokens": 10}),
-    ("no in", {"completion_tokens": 5}),
-]
-
-
-def usages() -> list[AnswerRow]:
-    """Usage that cannot be true is no usage; what looks like one is none."""
-    plain, streamed = [], []
-    for name, usage in _LIES:
-        document = json.dumps({"choices": [], "usage": usage}).encode()
-        plain.append((name.encode(), answer(body=document)))
-        event = b"data: " + document + b"\n\ndata: [DONE]\n\n"
-        streamed.append((name.encode(), stream(event)))
-    odd = [
-        *(
-            b"",
-            b"null",
-            b"[]",
-            b"7",
-            b'"usage"',
-            b"{",
-            USAGE + b"}",
-            b"\xff" * 40,
-            b"<html>usage</html>",
-        ),
-        *(USAGE[:-1], b"[" + USAGE + b"]", b'{"text":"{\\"usage\\":{\\"prompt_tokens\\":1}}"}'),
-        *(b'{"a":' + USAGE + b"}", b"\xff\xfe" + USAGE.decode().encode("utf-16-le"), b"[" * 5000),
-    ]
-    hidden = json.dumps(
-        {"choices": [{"delta": {"content": USAGE.decode().replace("10", "1")}}]}
-    ).encode()
-    true = b'data: {"choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5}}'
-    done = b"data: [DONE]"
-    fine = [
-        *(
-            true + b"\n\n" + done + b"\n\n",
-            true + b"\r\n\r\n" + done + b"\r\n\r\n",
-            true + b"\r\r" + done + b"\r\r",
-        ),
-        *(
-            b"data: " + hidden + b"\n\n" + true + b"\n\n" + done + b"\n\n",
-            b": x\n\n" + true + b"\n\n" + done + b"\n\n",
-        ),
-        *(
-            b"event: x\n" + true + b"\n\n" + done + b"\n\n",
-            b"id: 1\nretry: 3\n" + true + b"\n\n" + done + b"\n\n",
-        ),
-        *(
-            true.replace(b": {", b":{", 1) + b"\n\n" + done + b"\n\n",
-            true + b"\n\n" + b"\n" * 999 + done + b"\n\n",
-        ),
-        *(
-            b'data: {"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
-            + true
-            + b"\n\n"
-            + done
-            + b"\n\n",
-        ),
-        *(
-            b"data: not json\n\n" + true + b"\n\n" + done + b"\n\n",
-            b"nonsense\n\n" + true + b"\n\n" + done + b"\n\n",
-        ),
-        *(true + b"\n\n", STREAM, STREAM + b": after\n\n"),
-    ]
-    unended = [
-        b"",
-        b"\n",
-        b": x\n\n",
-        b"data: " + hidden + b"\n\n",
-        b"data: {\n\n",
-        b"data: " + b"x" * 99_000,
-    ]
-    return [
-        *_family("usage-lies", "worst case, never less", End.BLIND, plain),
-        *_family(
-            "usage-lies-in-stream", "worst case, never less", End.BLIND, streamed, is_stream=True
-        ),
-        *_family(
-            "usage-odd", "relayed, worst case", End.BLIND, [(o[:20], answer(body=o)) for o in odd]
-        ),
-        *_family(
-            "stream-ok",
-            "the last usage counts",
-            End.PAID,
-            [(f[:24], stream(f)) for f in fine],
-            is_stream=True,
-        ),
-        *_family(
-            *("stream-unended", "HTTP ended it, its own shape did not", End.BROKEN),
-            [(u[:20], stream(u)) for u in unended],
-            is_stream=True,
         ),
     ]
 
@@ -507,5 +331,5 @@ def rows() -> list[AnswerRow]:
         *status_lines(),
         *fields(),
         *lengths_that_lie(),
-        *usages(),
+        *usages.usages(),
     ]

@@ -6,7 +6,7 @@ import h11
 
 from s4fw.core.reason import Reason
 from tests.http import answers
-from tests.http.answers import AnswerRow, End
+from tests.http.told import AnswerRow, End
 from tests.proxy.rig import CLOSE, Rig, on_rig, post
 
 ROWS = answers.rows()
