@@ -11,14 +11,14 @@ from __future__ import annotations
 import ast
 import json
 import os
-from pathlib import Path
+from copy import deepcopy
 from typing import Any
 
 import boto3  # type: ignore[import-untyped,unused-ignore]
-import yaml
 from moto.server import ThreadedMotoServer  # type: ignore[import-untyped,unused-ignore]
 
-ROOT = Path(__file__).parents[2]
+from tests.deploy.cloudformation import template
+
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
 MODEL = f"arn:aws:bedrock:{REGION}::foundation-model/anthropic.claude-3-5-sonnet-20240620-v1:0"
@@ -35,33 +35,9 @@ GAPS = {
 _UNKNOWN = ("AWS::EC2::SecurityGroupEgress", "AWS::S3::BucketPolicy", "AWS::CloudWatch::Alarm")
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms (!Ref, !Sub) as their long ones."""
-
-
-def _short(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-        return {name: value.split(".", 1) if name == "Fn::GetAtt" else value}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.MappingNode)
-    return {name: loader.construct_mapping(node, deep=True)}
-
-
-_Loader.add_multi_constructor("!", _short)
-
-
-def template(name: str) -> dict[str, Any]:
-    """A template of cfn/, with the long forms of its functions."""
-    with (ROOT / "cfn" / name).open(encoding="utf-8") as file:
-        read: dict[str, Any] = yaml.load(file, _Loader)
-    return read
-
-
 def patched(tree: dict[str, Any]) -> dict[str, Any]:
     """The template as the stand-in can take it; see GAPS."""
+    tree = deepcopy(tree)
     tree.pop("Rules", None)
     for resource in tree["Resources"].values():
         if resource["Type"] == "AWS::ElasticLoadBalancingV2::Listener":
