@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 from s4fw.config.schema import Config
 from s4fw.ledger.rule import BudgetRule, rules_of
@@ -87,7 +86,3 @@ class LedgerDesk:
             while not shipper.is_idle and time.monotonic() < end_s:
                 time.sleep(0.02)
         shipper.close(1.0)
-
-    def figures(self) -> dict[str, Any]:
-        """How it does, for people."""
-        return dict(self.scribe.figures())

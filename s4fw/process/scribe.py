@@ -18,8 +18,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from s4fw.config.ledger import Ledger
 from s4fw.core.attribution import DIMENSIONS
@@ -299,13 +299,3 @@ class Scribe:
             with contextlib.suppress(OSError):
                 self._spool.seal()
         self._spool.close()
-
-    def figures(self) -> Mapping[str, Any]:
-        """How it does, for people."""
-        return {
-            "chain": self._spool.chain_id,
-            "segment": self._spool.number,
-            "waiting": len(self._waiting),
-            "dropped": self.dropped,
-            "is_stuck": self._is_stuck,
-        }
