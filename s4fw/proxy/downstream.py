@@ -130,8 +130,7 @@ class Downstream(Wire):
         """Returns whether we may still write: a caller may close its own side and read on, though
         not over TLS."""
         self._has_eof = True
-        # To be told no, the loop closes at once: what waits for the end of this turn goes first.
-        self.flush()
+        self.flush()  # when told no, the loop closes at once: what waits for this turn's end goes
         if self._is_tls:
             return False
         if self._phase == BUSY or self._ahead:

@@ -18,6 +18,7 @@ _ANSWER = b'{"choices":[{}],"usage":{"prompt_tokens":1,"completion_tokens":1}}'
 _MARKED = re.compile(rb"c-\d{5}")
 _FINAL = re.compile(rb"(?:^|\n|\})HTTP/1\.[01] ([2-5]\d\d)[ \r]")
 AT_ONCE_MAX = 24  # connections played at the same time
+_PIECEWISE_MAX = 2_000
 CLOSE_S = 5.0  # longer than anything here takes; only a defect waits for it
 
 
@@ -143,7 +144,8 @@ class Player:
     async def _send(
         self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        if not self._piece or len(data) > 20_000:
+        # What takes longer than a refusal lingers (5 s, on a busy machine) would be reset: at once.
+        if not self._piece or len(data) > _PIECEWISE_MAX:
             writer.write(data)
             await writer.drain()
             return
