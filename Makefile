@@ -8,6 +8,7 @@
 #   make stress  the counter table under random SIGKILL, longer than in make test
 #   make prove   the long proofs: 10 million random calls, 10,000 SIGKILLs, all model searches;
 #                about three minutes; writes its table into docs/internals/proof.md
+#   make loops-eval DATA=folder   the loop breaker over recorded sessions, beside other tools' rules
 #   make lock    requirements.lock: every run-time dependency with its hashes, from setup.py's pins
 #   make fuzz SECONDS=60     coverage-guided fuzzing of what parses bytes (needs atheris; clang for C)
 #   make http-diff           our reading of requests beside h11, nginx and haproxy
@@ -15,6 +16,12 @@
 #                (FRESH=1 begins anew, ONLY=UPS for some); writes docs/chaos-report.md
 #   make soak    faults under load for MINUTES=10, ends with books that agree; docs/img/soak.png
 #   make bench   processor time per request of the compiled build beside nginx (needs nginx and wrk)
+#
+#   make deploy-check    units, templates, image, ARM and container, with the real tools; writes
+#                docs/deploy-report.md.  Best as root with Debian's systemd bubblewrap python3-seccomp
+#                shellcheck packer debootstrap qemu-user qemu-system-arm gcc-aarch64-linux-gnu:
+#                what is missing is named, not failed
+#   make bundle  all an image needs, for MACHINE (aarch64), in dist/; see packer/
 #
 #   make wheel   the release: the hot path compiled by mypyc (a minute), as a wheel in dist/
 #   make test-compiled    pass all tests against what is in that wheel
@@ -29,7 +36,7 @@ SECONDS_OF_FUZZ := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 BIN := .venv/bin
 SOURCES := $(wildcard native/*.c native/*.h native/*.py)
 
-.PHONY: run test sdk demo check stress prove chaos soak bench docs lock fuzz http-diff wheel test-compiled clean
+.PHONY: run test sdk demo check stress prove chaos soak bench loops-eval docs lock fuzz http-diff wheel test-compiled clean deploy-check bundle
 
 run: .venv/built
 	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) $(BIN)/python -m s4fw try --port $(PORT) --admin-port $(ADMIN_PORT) --dir .run
@@ -54,6 +61,9 @@ stress: .venv/tested-with
 bench: .compiled/built
 	$(BIN)/python -m load.bench
 
+loops-eval: .venv/plots-with
+	$(BIN)/python -m tests.loops.evaluate $(DATA) $(if $(WRITE),--write)
+
 lock: .venv/tested-with
 	$(BIN)/python .ci/lock.py
 
@@ -76,6 +86,19 @@ docs: .venv/built
 	$(BIN)/python -m s4fw.config.reference
 	$(BIN)/python -m s4fw.observe.reference
 
+deploy-check: .venv/tested-with .deploy/installed
+	$(BIN)/python -m tests.deploy --write
+
+MACHINE ?= aarch64
+bundle: .venv/built
+	$(BIN)/python packer/bundle.py dist/bundle-$(MACHINE) --machine $(MACHINE)
+
+# Tools of their own: they want other versions of boto3 than the firewall.
+.deploy/installed: tests/deploy/requirements.txt
+	$(PYTHON) -m venv .deploy
+	.deploy/bin/python -m pip install --quiet --requirement tests/deploy/requirements.txt
+	@touch $@
+
 wheel: .compiled/built
 	@mkdir -p dist
 	cp .compiled/dist/*.whl dist/
@@ -85,7 +108,7 @@ test-compiled: .compiled/built
 	cd .compiled && S4FW_COMPILED=1 ../$(BIN)/python -m pytest -n auto --dist worksteal tests
 
 # A copy: compiled modules beside the sources would hide every later change of them.
-COPIED := $(filter-out .git .venv .compiled .run .s4fw build dist s4fw,$(shell ls -A))
+COPIED := $(filter-out .git .venv .compiled .deploy .run .s4fw build dist s4fw,$(shell ls -A))
 
 .compiled/built: .venv/tested-with $(shell find s4fw -name '*.py')
 	rm -rf .compiled && mkdir .compiled
@@ -123,4 +146,4 @@ tests/sdk/node/node_modules/installed: tests/sdk/node/package-lock.json
 	@touch $@
 
 clean:
-	rm -rf .venv .compiled .run build dist *.egg-info s4fw/ledger/_table.* s4fw/dialects/_json.*
+	rm -rf .venv .compiled .deploy .run build dist *.egg-info s4fw/ledger/_table.* s4fw/dialects/_json.*
