@@ -61,7 +61,7 @@
 #define S4_MAGIC UINT64_C(0x0a656c6261543453) /* "S4Table\n" */
 #define S4_VERSION 1
 #define S4_NUSD_MAX (INT64_C(1) << 62)
-#define S4_REDO_WORDS 64 /* the largest operation, a settle over 8 cells, needs 46 */
+#define S4_REDO_WORDS 64 /* the largest operation, a settle over 8 cells, needs 47 */
 #define S4_ROOT_BYTES 4096
 
 /* Every word that a redo record may name: 8 aligned bytes, so a store is all or nothing. */
@@ -88,8 +88,8 @@ typedef struct {
     s4_word offset; /* of the word, from the start of the file */
     s4_word value;  /* its new value */
 } s4_redo_word;
-_Static_assert(5 * S4_CELLS_MAX + 6 <= S4_REDO_WORDS,
-               "five words a cell, caller, lease, slot and ring");
+_Static_assert(5 * S4_CELLS_MAX + 7 <= S4_REDO_WORDS,
+               "five words a cell, two of the caller, lease, slot and ring");
 
 /* The first page: everything that exists once. */
 typedef struct {

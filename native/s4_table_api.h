@@ -73,6 +73,7 @@ typedef struct {
     uint32_t caller; /* index + 1 of the cell in which its leases are counted; 0: none */
     uint32_t caller_generation;
     int64_t open_max;
+    int64_t held_max; /* of all its leases together; 0: no limit */
 } s4_cell_set;
 
 /* One rate: a request each `interval_ns`, of which `burst` may come at once.  Its cell is claimed
@@ -301,11 +302,16 @@ int s4_table_cell_set(s4_table *t, s4_cell_set *set, const uint32_t *cells,
 int s4_table_limit_open(s4_table *t, s4_cell_set *set, uint32_t cell, uint32_t generation,
                         int64_t most);
 
+/* Any.  A reserve of this set is refused, too, where its caller already holds something and would
+ * hold more than `most` with it, whatever the cells.  After s4_table_limit_open; no lock.
+ * S4_INVALID: no caller is named, or out of range. */
+int s4_table_limit_held(s4_cell_set *set, int64_t most);
+
 /* Owner, hot, locked ~50 ns.  All cells or none.  >= 0: the lease.  S4_DENIED, S4_STALE, S4_FROZEN,
  * S4_FULL, S4_BUSY, S4_RING_FULL, S4_CROWDED, S4_UNMARKED, S4_INVALID.  `request` is 16 bytes.
  * The answer area:
  *   [0]     place in the set of the cell that denied, is stale, frozen or unmarked (n: the
- *           caller's); -1 for all or none
+ *           caller's); -1 for all or none; crowded: 0 too many leases open, 1 too much held
  *   [1]     bit i: the stated limit of cell i is passed by this reserve
  *   [2+i]   used of cell i, after this reserve or at the denial
  *   [10+i]  stated limit of cell i */

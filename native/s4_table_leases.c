@@ -38,6 +38,13 @@ int s4_table_limit_open(s4_table *t, s4_cell_set *set, uint32_t cell, uint32_t g
     set->caller = cell + 1;
     set->caller_generation = generation;
     set->open_max = most;
+    set->held_max = 0;
+    return S4_OK;
+}
+
+int s4_table_limit_held(s4_cell_set *set, int64_t most) {
+    if (!set->caller || most < 1 || most > S4_NUSD_MAX) return S4_INVALID;
+    set->held_max = most;
     return S4_OK;
 }
 
@@ -72,11 +79,15 @@ static int look(s4_table *t, const s4_cell_set *set) {
     return S4_OK;
 }
 
-/* Under the lock: whether the caller has as many leases open as it may; such a refusal counts. */
-static int is_crowded(s4_table *t, const s4_cell_set *set) {
+/* Under the lock: whether the caller has as many leases open, or holds as much, as it may; such a
+ * refusal counts.  A caller without any lease may always have one: a share is no limit of a call. */
+static int is_crowded(s4_table *t, const s4_cell_set *set, int64_t amount) {
     if (!set->caller) return 0;
     s4_cell *caller = &t->cells[set->caller - 1];
-    if (s4_get(&caller->open) < set->open_max) return 0;
+    int64_t open = s4_get(&caller->open);
+    int is_heavy = set->held_max && open && amount > set->held_max - s4_get(&caller->used);
+    if (open < set->open_max && !is_heavy) return 0;
+    t->answer[0] = open < set->open_max;
     s4_put(&caller->denials, s4_get(&caller->denials) + 1);
     return 1;
 }
@@ -154,6 +165,7 @@ static int64_t promise(s4_table *t, const s4_cell_set *set, int64_t amount, cons
     if (set->caller) {
         s4_cell *caller = &t->cells[set->caller - 1];
         s4_redo_set(t, &caller->open, s4_get(&caller->open) + 1);
+        s4_redo_set(t, &caller->used, s4_get(&caller->used) + amount); /* nothing is charged here */
         s4_put(&caller->touched_ns, now);
     }
     int64_t generation = ((s4_get(&lease->control) >> 2) + 1) & INT32_MAX;
@@ -176,7 +188,7 @@ int64_t s4_table_reserve(s4_table *t, const s4_cell_set *set, int64_t amount,
     int64_t result = s4_lock(t, S4_LOCK_FAST_MS);
     if (result) return result;
     result = look(t, set);
-    if (result == S4_OK && is_crowded(t, set)) result = S4_CROWDED;
+    if (result == S4_OK && is_crowded(t, set, amount)) result = S4_CROWDED;
     if (result == S4_OK) {
         int64_t denial = find_denial(t, set, amount), unmarked = -1;
         if (denial >= 0) {
@@ -248,8 +260,10 @@ void s4_resolve(s4_table *t, uint32_t slot, s4_lease *lease, int64_t actual, int
     for (uint32_t i = 0; i < lease->n; i++)
         resolve_cell(t, &t->cells[lease->cell[i]], lease->amount, actual, is_accrued);
     if (lease->caller) {
-        s4_word *open = &t->cells[lease->caller - 1].open;
-        s4_redo_set(t, open, s4_get(open) - 1);
+        s4_cell *caller = &t->cells[lease->caller - 1];
+        int64_t held = s4_get(&caller->used) - lease->amount;
+        s4_redo_set(t, &caller->open, s4_get(&caller->open) - 1);
+        s4_redo_set(t, &caller->used, held > 0 ? held : 0); /* of an older build's lease: unknown */
     }
     s4_row *row = s4_row_stage(t, slot, source);
     if (row) fill_row(row, lease, actual);

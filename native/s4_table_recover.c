@@ -76,7 +76,9 @@ static void sum_leases(const s4_table *t, uint32_t slot, uint32_t start, uint32_
             into[at].open++;
         }
         uint32_t at = lease->caller - 1 - start; /* huge where there is none */
-        if (lease->caller && at < n) into[at].open++;
+        if (!lease->caller || at >= n) continue;
+        into[at].held += lease->amount;
+        into[at].open++;
     }
 }
 

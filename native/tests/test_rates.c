@@ -112,7 +112,7 @@ static void test_caller_with_all_its_leases_open_is_refused_until_one_ends(void)
     CHECK_EQUAL(S4_CROWDED, s4_table_reserve(t, &set, 1, request, 1));
     CHECK_EQUAL(2, s4_get(&t->cells[set.cell[0]].used));
     CHECK_EQUAL(2, s4_get(&t->cells[caller.cell].open));
-    CHECK_EQUAL(0, s4_get(&t->cells[caller.cell].used)); /* it counts requests, not money */
+    CHECK_EQUAL(2, s4_get(&t->cells[caller.cell].used)); /* what its leases hold, in all cells */
     CHECK_EQUAL(S4_IN_USE, s4_table_close_cell(t, caller.cell, caller.generation));
     CHECK_EQUAL(S4_OK, s4_table_void(t, first));
     CHECK(s4_table_reserve(t, &set, 1, request, 1) >= 0);
@@ -124,6 +124,28 @@ static void test_caller_with_all_its_leases_open_is_refused_until_one_ends(void)
     s4_put(&t->cells[caller.cell].open, 1);
     CHECK_EQUAL(1, s4_table_audit(t, 0, 16, found, 1));
     CHECK_EQUAL(2, found[0].open_leases);
+    drop_scratch(t);
+}
+
+/* What one caller holds at once is bounded, too, but for its only lease. */
+static void test_caller_that_holds_its_share_is_refused_until_some_of_it_is_back(void) {
+    s4_table *t = scratch_table(2, 16, 8, 64, 8);
+    CHECK_EQUAL(S4_OK, s4_table_join(t, 0, 1));
+    s4_rate caller = rate_of(t, "a", 1, 1);
+    s4_cell_set set = set_of(t, caller, 9);
+    CHECK_EQUAL(S4_INVALID, s4_table_limit_held(&set, 0));
+    CHECK_EQUAL(S4_OK, s4_table_limit_held(&set, 100));
+    int64_t heavy = s4_table_reserve(t, &set, 150, request, 1);
+    CHECK(heavy >= 0);
+    CHECK_EQUAL(S4_CROWDED, s4_table_reserve(t, &set, 1, request, 1));
+    CHECK_EQUAL(1, s4_table_answer(t)[0]);
+    CHECK_EQUAL(S4_OK, s4_table_settle(t, heavy, 900, 0)); /* what is charged is held no more */
+    CHECK_EQUAL(0, s4_get(&t->cells[caller.cell].used));
+    CHECK(s4_table_reserve(t, &set, 60, request, 1) >= 0);
+    CHECK(s4_table_reserve(t, &set, 40, request, 1) >= 0);
+    CHECK_EQUAL(S4_CROWDED, s4_table_reserve(t, &set, 0 + 1, request, 1));
+    s4_mismatch found[1];
+    CHECK_EQUAL(0, s4_table_audit(t, 0, 16, found, 1));
     drop_scratch(t);
 }
 
@@ -177,6 +199,7 @@ int main(void) {
     RUN(test_rates_out_of_range_or_named_twice_are_refused);
     RUN(test_closed_cell_is_stale_and_the_next_one_starts_full);
     RUN(test_caller_with_all_its_leases_open_is_refused_until_one_ends);
+    RUN(test_caller_that_holds_its_share_is_refused_until_some_of_it_is_back);
     RUN(test_leases_of_a_dead_process_count_until_it_is_recovered);
     RUN(test_processes_that_share_a_rate_take_exactly_the_burst);
     printf("%d tests passed\n", ran);

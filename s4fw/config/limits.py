@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
-from s4fw.config.forms import Whole
+from s4fw.config.forms import Whole, permille
 from s4fw.config.section import Section, setting
 
 Count = Annotated[int, Whole(1, 1_000_000)]
@@ -20,6 +20,11 @@ class Limits(Section):
     global_rpm: Count | None = setting("Requests a minute of all callers together.", None)
     per_key_in_flight: Count | None = setting(
         "Requests of one key that run at once; those on routes that cost nothing do not count.",
+        None,
+    )
+    per_key_held_share: Annotated[int, permille()] | None = setting(
+        "Part of a budget that the running requests of one key may hold together; its only request"
+        " may always run. Of budgets without the dimension key, the smallest counts.",
         None,
     )
     burst: Count | None = setting(

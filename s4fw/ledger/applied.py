@@ -41,6 +41,11 @@ class AppliedCell:
         ]
         self._told: tuple[str, str, dict[str, Any]] | None = None
 
+    @property
+    def is_shared_by_keys(self) -> bool:
+        """Whether an enforced limit is for several callers together."""
+        return not self.rule.is_shadow and "key" not in self.rule.budget.per
+
     def refusal(self, quote_nusd: int, used_nusd: int) -> Denial:
         """The refusal of a quote that does not fit: which budget, how much, until when, whom to
         ask.  A budget that callers may not see tells no amounts."""

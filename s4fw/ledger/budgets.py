@@ -34,6 +34,7 @@ from s4fw.ledger.reservation import HeldReservation, Resolver
 from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of, values_that_fit
 from s4fw.ledger.table import StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, end_of
+from s4fw.units import NUSD_MAX
 
 PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
 TOOLS_DIMENSION = PRICE_DIMENSION + 1  # and the names of tools that are offered together
@@ -184,7 +185,9 @@ class Budgets:
             until_s = min(until_s, ends_s)
         until_ns = until_s * 1_000_000_000
         cell_set = self._table.cell_set(places, ids)
-        self.callers.limit_open(cell_set, attribution.values[KEY], ids[KEY])
+        shared = [cell.limit_nusd for cell in cells if cell.is_shared_by_keys]
+        smallest = min(shared, default=NUSD_MAX)
+        self.callers.limit_open(cell_set, attribution.values[KEY], ids[KEY], smallest)
         applied = Applied(cell_set, cells, places, ids, until_ns)
         if len(self._applied) >= REMEMBERED_MAX:
             self._applied.clear()

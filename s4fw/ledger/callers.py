@@ -31,6 +31,7 @@ _TOTAL = KIND_INDEX["total"]
 
 MINUTE_NS = 60_000_000_000
 CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and use
+UNBOUNDED = 2**31 - 1  # requests running, where only what they hold is limited
 CROWDED_MS = 1000  # nobody knows when one of its requests will end
 
 
@@ -45,6 +46,8 @@ class Limits(Protocol):
     def per_key_in_flight(self) -> int | None: ...
     @property
     def burst(self) -> int | None: ...
+    @property
+    def per_key_held_share(self) -> int | None: ...
 
 
 class KeyLimits(Protocol):
@@ -96,6 +99,7 @@ class Callers:
             if limits
             else OwnLimits(None, None, None)
         )
+        self._share_permille = limits.per_key_held_share if limits else None
         self._of = {key.id: self._usual.but(key.limits) for key in keys}
         self._is_paced = self._all_rpm is not None or any(
             own.rpm is not None for own in (self._usual, *self._of.values())
@@ -173,17 +177,31 @@ class Callers:
             retry_after_ms=wait_ms,
         )
 
-    def limit_open(self, cells: CellSet, key: str | None, key_id: int) -> None:
-        """Let `reserve` refuse where the caller of a set has too many requests running.
+    def limit_open(
+        self, cells: CellSet, key: str | None, key_id: int, smallest_nusd: int = NUSD_MAX
+    ) -> None:
+        """Let `reserve` refuse where the caller of a set has too many requests running, or they
+        hold too much of the smallest limit among the budgets that it shares with others.
 
         `key_id` is the value id of its key, 0 for anonymous.  Raises what `Table.claim` does.
         """
-        most = self._limits_of(key).in_flight
-        if most is not None:
-            self._table.limit_open(cells, *self._cell_of(key_id), most)
+        most, share = self._limits_of(key).in_flight, self._share_permille
+        if most is None and share is None:
+            return
+        self._table.limit_open(cells, *self._cell_of(key_id), most or UNBOUNDED)
+        if share is not None and smallest_nusd < NUSD_MAX:
+            self._table.limit_held(cells, max(1, smallest_nusd * share // 1000))
 
     def crowded(self, key: str | None) -> Block:
-        """The refusal of a caller with too many requests running."""
+        """The refusal of a caller with too much running."""
+        if self._table.answer[0] == 1:
+            return Block(
+                RATE_LIMITED,
+                "not sent. The running requests of this caller hold its share of the budget; try"
+                " again when one of them has ended.",
+                {"limit": "per_key_held_share", "retry_after_ms": CROWDED_MS},
+                retry_after_ms=CROWDED_MS,
+            )
         most = self._limits_of(key).in_flight
         return Block(
             RATE_LIMITED,

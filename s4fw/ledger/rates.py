@@ -52,3 +52,10 @@ class RateCalls(SlotCalls):
         code = self._lib.s4_table_limit_open(self._t, cells, cell, generation, most)
         if code != self._lib.S4_OK:
             self._raise(code, "limit the leases of a caller")
+
+    def limit_held(self, cells: Any, most_nusd: int) -> None:
+        """Let `reserve` be CROWDED, too, where the caller of a set holds something already and
+        would hold more than this with it; after `limit_open`."""
+        code = self._lib.s4_table_limit_held(cells, most_nusd)
+        if code != self._lib.S4_OK:
+            self._raise(code, "limit what a caller holds")

@@ -38,6 +38,7 @@ class Limits:
     global_rpm: int | None = None
     per_key_in_flight: int | None = None
     burst: int | None = None
+    per_key_held_share: int | None = None
 
 
 def a_rate(table: Table, name: bytes, interval_ns: int, burst: int) -> Rate:
@@ -251,6 +252,40 @@ def test_reserve_beyond_the_running_requests_of_a_key_is_refused_until_one_ends(
     assert [] == table.audit(0, table.sizes.cells)
 
 
+def test_reserve_beyond_the_held_share_of_a_key_is_refused_until_some_of_it_is_back(
+    table: Table, clock: Clock
+) -> None:
+    """One caller cannot shut all others out with quotes that it will not use up."""
+    table.join(0)
+    quote = an_exchange("bot").quote_nusd
+    budget = Budget(limit_nusd=10 * quote)
+    limits = Limits(per_key_held_share=250)  # a quarter: room for two and a half
+    budgets = Budgets(table, [budget], clock, "v1", callers=Callers(table, limits))
+    running = [an_exchange("bot"), an_exchange("bot")]
+    assert [None, None] == [budgets.reserve(x) for x in running]
+    heavy = budgets.reserve(an_exchange("bot"))
+    assert heavy is not None
+    assert ("rate_limit_exceeded", "per_key_held_share") == (heavy.code.name, heavy.detail["limit"])
+    assert budgets.reserve(an_exchange("another")) is None
+    assert running[0].reservation is not None
+    running[0].reservation.settle(9 * quote, running[0])  # charged is not held
+    assert "budget_exceeded" == code_of(budgets.reserve(an_exchange("bot")))
+    assert [] == table.audit(0, table.sizes.cells)
+
+
+def test_reserve_of_the_only_request_of_a_key_passes_whatever_its_share(
+    table: Table, clock: Clock
+) -> None:
+    """A share is about many requests at once; one that fits the budget must not be impossible."""
+    table.join(0)
+    quote = an_exchange("bot").quote_nusd
+    limits = Limits(per_key_held_share=1)
+    budget = Budget(limit_nusd=10 * quote)
+    budgets = Budgets(table, [budget], clock, "v1", callers=Callers(table, limits))
+    assert budgets.reserve(an_exchange("bot")) is None
+    assert "rate_limit_exceeded" == code_of(budgets.reserve(an_exchange("bot")))
+
+
 def test_reserve_after_a_worker_died_has_its_share_back(table: Table, clock: Clock) -> None:
     """A killed worker's requests are over; nobody may wait for them for ever."""
     callers = Callers(table, Limits(per_key_in_flight=2))
@@ -272,7 +307,7 @@ def test_reserve_after_a_worker_died_has_its_share_back(table: Table, clock: Clo
 
 
 def test_cells_that_count_requests_are_none_of_the_budgets(table: Table, clock: Clock) -> None:
-    """They hold no money, so they are neither shown as budgets nor closed while they are used."""
+    """They are charged nothing, so they are neither shown as budgets nor closed while used."""
     table.join(0)
     callers = Callers(table, Limits(per_key_rpm=60, per_key_in_flight=2))
     budgets = Budgets(table, [Budget()], clock, "v1", callers=callers)
@@ -282,7 +317,7 @@ def test_cells_that_count_requests_are_none_of_the_budgets(table: Table, clock: 
     assert 2 == len(table.cells())
     assert 1 == sum(upkeep.describe(cell) is not None for cell in table.cells())
     assert (0, 0) == (upkeep.close_over(), upkeep.apply_limits())
-    assert 0 == sum(cell.used for cell in table.cells() if upkeep.describe(cell) is None)
+    assert 0 == sum(cell.charged for cell in table.cells() if upkeep.describe(cell) is None)
 
 
 @dataclass

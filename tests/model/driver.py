@@ -101,12 +101,15 @@ class Driver:
         values: tuple[int, ...],
         caller: Place | None = None,
         most: int = 0,
+        held_max: int = 0,
     ) -> int:
         """As Mirror's."""
         try:
             self.sets[w] = self.workers[w].cell_set(places, values)
             if caller:
                 self.workers[w].limit_open(self.sets[w], *caller, most)
+                if held_max:
+                    self.workers[w].limit_held(self.sets[w], held_max)
         except StaleValue:
             return STALE
         return 0

@@ -150,6 +150,12 @@ OPERATIONS = {
         0,
         lambda x, w: x.prepare(0, w.cells[:3], (), w.own, 1),
     ),
+    "reserve of a caller that holds its share": Operation(
+        "s4_table_reserve",
+        lambda x, w: x.reserve(0, 20),
+        0,
+        lambda x, w: x.prepare(0, w.cells[:3], (), w.own, 50, 40),
+    ),
     "reserve that is unmarked": Operation(
         "s4_table_reserve", lambda x, w: x.reserve(0, 20), 0, prepare_marked
     ),

@@ -74,6 +74,7 @@ class Slot:
     prepared: tuple[tuple[Place, ...], int] = ((), 0)  # a set of cells and its epoch
     caller: Place | None = None  # of that set, with how many leases it may have open
     open_max: int = 0
+    held_max: int = 0  # and how much they may hold together; 0: no limit
     is_marked: bool = False  # reserves stay below durable marks
 
 
@@ -234,12 +235,14 @@ class Mirror:
         values: tuple[int, ...],
         caller: Place | None = None,
         most: int = 0,
+        held_max: int = 0,
     ) -> int:
         """A set of cells for the reserves to come, and the cell that counts them."""
         if not self.touch(values):
             return STALE
         slot = self.slots[w]
         slot.prepared, slot.caller, slot.open_max = (places, self.epoch), caller, most
+        slot.held_max = held_max
         return OK
 
     def look(self, slot: Slot) -> tuple[int, int]:
@@ -268,7 +271,15 @@ class Mirror:
         caller = self.cells[slot.caller[0]] if slot.caller else None
         if caller and caller.open >= slot.open_max:
             caller.denials += 1
-            return CROWDED, -1, 0
+            return CROWDED, 0, 0
+        if (
+            caller
+            and caller.open
+            and slot.held_max
+            and caller.charged + caller.held + amount > slot.held_max
+        ):
+            caller.denials += 1
+            return CROWDED, 1, 0
         places = slot.prepared[0]
         cells = [self.cells[index] for index, _ in places]
         for i, cell in enumerate(cells):
@@ -290,6 +301,7 @@ class Mirror:
             passed |= (cell.charged + cell.held > cell.stated) << i
         if caller:
             caller.open += 1
+            caller.held += amount
         handle = self.take(slot)
         slot.leases[handle] = Lease(places, amount, slot.caller[0] if slot.caller else None)
         return handle, -1, passed
@@ -338,6 +350,7 @@ class Mirror:
             cell.overrun += max(0, actual - lease.amount)
         if lease.caller is not None:
             self.cells[lease.caller].open -= 1
+            self.cells[lease.caller].held -= lease.amount
         self.slots[w].free.append(handle & 0xFFFFFFFF)
         self.row(w, kind, len(lease.places), lease.amount, actual)
 

@@ -190,7 +190,10 @@ class Walk:
         if caller[0] in places or self.random.random() < 0.5:
             self.both("prepare", worker, tuple(places.values()), self.values())
         else:
-            self.both("prepare", worker, tuple(places.values()), self.values(), caller, most)
+            held_max = self.random.choice((0, 40, 90))
+            self.both(
+                "prepare", worker, tuple(places.values()), self.values(), caller, most, held_max
+            )
 
     def arrive(self) -> None:
         """A request in one or two rates, not long after the last."""
