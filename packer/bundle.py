@@ -22,7 +22,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = "3.11"
 # glibc 2.17 is the oldest any of them asks for; Amazon Linux 2023 has 2.34.
 GLIBC = ("2_17", "2_28", "2_34")
-BUILD = ("setuptools>=84", "wheel", "mypy==2.4.1")  # cffi is among the requirements
+# What compiles ours, beside the requirements: mypyc judges the types of what is imported as well.
+BUILD = (
+    "setuptools==84.2.1",
+    "wheel==0.48.0",
+    "mypy==2.4.1",
+    "types-PyYAML==6.0.12.20261113",
+    "types-cffi==2.1.0.20260827",
+)
 FILES = (
     "packer/install.sh",
     "packer/smoke.sh",

@@ -103,13 +103,14 @@ def check_install(workshop: Workshop) -> str:
     inside = ["chroot", str(root), "sh"]
     with mounted(root):
         command = [*inside, "/opt/bundle/install.sh", "/opt/bundle"]
+        # First what takes no minute, then over it the release build: an upgrade.
+        interpreted = plain_env() | {"S4FW_COMPILE": "0"}
+        assert "installed" in output_of(command, env=interpreted, timeout_s=INSTALL_S)
         said = output_of(command, env=plain_env(), timeout_s=INSTALL_S).strip()
-        again = output_of(command, env=plain_env(), timeout_s=INSTALL_S)  # an upgrade
-        assert "installed" in again
         smoke = output_of([*inside, "/opt/bundle/smoke.sh"], env=plain_env()).strip()
     looked_at(root)
     life = confined_there(workshop.folder / "installed", root)
-    return f"{said.splitlines()[-1]}; twice; {smoke.splitlines()[-1]}; its own unit there: {life}"
+    return f"{said.splitlines()[-1]}, over another; {smoke.splitlines()[-1]}; its own unit there: {life}"
 
 
 def looked_at(root: Path) -> None:
