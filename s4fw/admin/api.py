@@ -18,6 +18,7 @@ from s4fw.admin import shapes
 from s4fw.admin.auth import Access
 from s4fw.admin.facts import COSTS_BY, Facts, UnknownBudget, UnknownSession
 from s4fw.observe import prometheus
+from s4fw.observe.meters import OUTCOMES_BY
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -162,6 +163,13 @@ def _costs(facts: Facts, question: Question) -> Reply:
     return as_json(shapes.costs(by, facts.costs(by), _limit(question)))
 
 
+def _outcomes(facts: Facts, question: Question) -> Reply:
+    by = question.parameters.get("by", "tenant")
+    if by not in OUTCOMES_BY:
+        raise BadQuestion(400, "invalid_query", f"by: one of {', '.join(OUTCOMES_BY)}")
+    return as_json(shapes.outcomes(by, facts.outcomes(by)))
+
+
 def _frozen(facts: Facts, question: Question) -> Reply:
     return as_json(shapes.frozen(facts.frozen()))
 
@@ -197,6 +205,7 @@ ROUTES = (
     Route("GET", "/v1/costs", Access.READ, _costs, frozenset({"by", "limit"})),
     Route("GET", "/v1/loops", Access.READ, _loops),
     Route("POST", "/v1/loops/release", Access.CHANGE, _release_session),
+    Route("GET", "/v1/outcomes", Access.READ, _outcomes, frozenset({"by"})),
     Route("GET", "/v1/freeze", Access.READ, _frozen),
     Route("POST", "/v1/freeze", Access.CHANGE, _freeze),
     Route("POST", "/v1/release", Access.CHANGE, _release),

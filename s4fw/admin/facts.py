@@ -25,6 +25,7 @@ from typing import Protocol, TypedDict
 from s4fw.core.attribution import DIMENSIONS
 from s4fw.loops.tenants import Tally
 from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
+from s4fw.observe.outcomes import OutcomeFigures
 
 # What spend can be summed by; `budget` is not among them: /v1/budgets answers that.
 COSTS_BY = DIMENSIONS
@@ -156,6 +157,9 @@ class Facts(Protocol):
 
     def costs(self, by: str) -> Costs:
         """Sums by one of COSTS_BY."""
+
+    def outcomes(self, by: str) -> list[OutcomeFigures]:
+        """What applications reported, by one of OUTCOMES_BY."""
 
     def snapshot(self) -> Snapshot:
         """Everything for /metrics, of one moment."""

@@ -12,6 +12,7 @@ from s4fw.admin.facts import Cost, Costs, Event, Frozen, Loops
 from s4fw.loops.hindsight import wilson_upper
 from s4fw.loops.tenants import Tally
 from s4fw.observe.figures import BudgetFigures, WorkerFigures
+from s4fw.observe.outcomes import OutcomeFigures
 from s4fw.observe.times import rfc3339, rfc3339_ms
 
 
@@ -89,6 +90,27 @@ def costs(by: str, costs: Costs, limit: int) -> dict[str, Any]:
         "costs": rows[:limit],
         "left_out": max(0, len(rows) - limit),
         "total": {name: sum(row[name] for row in rows) for name in figures},
+    }
+
+
+def outcomes(by: str, rows: list[OutcomeFigures]) -> dict[str, Any]:
+    """What failed most first; a success costs what was charged for both, over the successes."""
+    ordered = sorted(rows, key=lambda o: (-o.failing_nusd, o.value))
+    return {
+        "by": by,
+        "outcomes": [
+            {
+                "value": o.value,
+                "successes": o.successes,
+                "failures": o.failures,
+                "useful_nusd": o.useful_nusd,
+                "failing_nusd": o.failing_nusd,
+                "nusd_per_success": (o.useful_nusd + o.failing_nusd) // o.successes
+                if o.successes
+                else None,
+            }
+            for o in ordered
+        ],
     }
 
 

@@ -37,7 +37,8 @@ class Pipeline:
         self.stages = tuple(stages)
         free = [s for s in stages if s.is_for_free_routes]
         self._open = [s.open for s in stages if _overrides(s, "open")]
-        self._admit = [(s, s.admit) for s in stages if _overrides(s, "admit")]
+        metered = [s for s in stages if s.is_for_metered_routes]
+        self._admit = [(s, s.admit) for s in metered if _overrides(s, "admit")]
         self._admit_free = [(s, s.admit) for s in free if _overrides(s, "admit")]
         self._sent = [s.sent for s in stages if _overrides(s, "sent")]
         self._feed = [s.feed for s in stages if _overrides(s, "feed")]

@@ -20,10 +20,12 @@ Admitted = Verdict | Awaitable[Verdict]
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Stage:
-    """One rule.  `is_for_free_routes` marks those that also see routes without money."""
+    """One rule.  `is_for_free_routes` marks those whose `admit` also sees routes without money, and
+    `is_for_metered_routes` is False for the `admit` of those that only see these."""
 
     name: ClassVar[str]
     is_for_free_routes: ClassVar[bool] = False
+    is_for_metered_routes: ClassVar[bool] = True
     is_shadow = False  # decide and count, do not enforce: the pipeline lets the request go on
 
     def open(self, x: Exchange) -> Verdict:

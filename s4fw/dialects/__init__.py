@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from s4fw.core.dialect import Dialect, Route
 from s4fw.core.verdict import Block
+from s4fw.dialects import own
 from s4fw.dialects.anthropic import Anthropic
 from s4fw.dialects.bedrock import Bedrock
 from s4fw.dialects.bedrock import paths as bedrock
@@ -25,6 +26,7 @@ BEDROCK_PATHS = bedrock.Paths(BEDROCK)
 # Raw path -> method -> route.
 ROUTES: dict[bytes, dict[bytes, Route]] = {
     **openai.table(),
+    **own.table(),
     b"/v1/messages": {
         b"POST": Route("anthropic.messages", ANTHROPIC, True, b"/v1/messages", "anthropic"),
     },

@@ -17,6 +17,7 @@ from time import monotonic_ns
 from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS, OTHER, Attribution
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
+from s4fw.core.reason import Reason
 from s4fw.core.verdict import Block
 from s4fw.errors import (
     BUDGET_EXCEEDED,
@@ -32,6 +33,7 @@ from s4fw.ledger.marks import ASK_EACH_NS, FIRST_PAUSE_S, LONGEST_PAUSE_S, Unmar
 from s4fw.ledger.records import other_id
 from s4fw.ledger.reservation import HeldReservation, Resolver
 from s4fw.ledger.rule import BUDGET_DIMENSION, Budget, BudgetRule, rules_of, values_that_fit
+from s4fw.ledger.standing import Standing
 from s4fw.ledger.table import StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, end_of
 from s4fw.units import NUSD_MAX
@@ -162,6 +164,30 @@ class Budgets:
             with contextlib.suppress(TableBusy):
                 values = applied.values if applied is not None else self.value_ids(x.attribution)
         journal.fill_block(self._table.row(), x, self._clock.now_ns(), values)
+        self._table.publish()
+
+    def standing(self, attribution: Attribution) -> list[Standing] | None:
+        """How the budgets of somebody stand now; None where cells are closed as fast as they are
+        found.  Opens cells, as a request would.  Raises TableBusy, TableFull."""
+        for _ in range(CLAIM_TRIES):
+            applied = self._applied.get(attribution)
+            try:
+                if applied is None or self._clock.now_ns() >= applied.until_ns:
+                    applied = self._resolve(attribution)
+                infos = [self._table.cell(index) for index, _ in applied.places]
+            except (StaleValue, KeyError):
+                self._applied.pop(attribution, None)
+                continue
+            if all(i.generation == p[1] for i, p in zip(infos, applied.places, strict=True)):
+                return [Standing(c, i) for c, i in zip(applied.cells, infos, strict=True)]
+            del self._applied[attribution]
+        return None
+
+    def note_outcome(self, reason: Reason, request: bytes, attribution: Attribution) -> None:
+        """Journal what an application reported of a request (16 bytes; zeros: of its session).
+        Raises TableBusy."""
+        values = self.value_ids(attribution)
+        journal.fill_outcome(self._table.row(), self._clock.now_ns(), reason, request, values)
         self._table.publish()
 
     def _resolve(self, attribution: Attribution) -> Applied:

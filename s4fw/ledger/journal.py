@@ -78,6 +78,7 @@ CODES: tuple[errors.Code | None, ...] = (
     errors.MISSING_ATTRIBUTION,
     errors.MODEL_NOT_ALLOWED,
     errors.CREDENTIALS_MISSING,
+    errors.NOT_FOUND,
 )
 CODE_INDEX = {code: index for index, code in enumerate(CODES) if code is not None}
 
@@ -95,6 +96,7 @@ _REASON = struct.Struct("<BB")  # offset 33
 _STATUS = struct.Struct("<H")  # offset 36
 _TAIL = struct.Struct("<" + _REST)  # offset 152
 _NO_VALUES = (0,) * 8
+_FIELDS = 58  # of a whole row
 assert _ALL.size == ROW_BYTES
 
 # Tiers by their number in a row: append only.  The last stands for what is not listed.
@@ -224,6 +226,14 @@ def fill_correction(row: memoryview, at_ns: int, reason: Reason) -> None:
     """Write what Python knows of a charge that no exchange made; the C adds cell and money."""
     _AT.pack_into(row, 8, at_ns)
     _REASON.pack_into(row, 33, reason, Decision.ALLOW)
+
+
+def fill_outcome(
+    row: memoryview, at_ns: int, reason: Reason, request: bytes, values: tuple[int, ...]
+) -> None:
+    """Write the whole row of an outcome that an application reported."""
+    head = (0, at_ns, request, Kind.EVENT, reason, Decision.ALLOW, 0, 0, 0)
+    _ALL.pack_into(row, 0, *head, *values, *(0,) * (_FIELDS - len(head) - len(values)))
 
 
 def read(rows: bytes) -> Iterator[JournalRow]:

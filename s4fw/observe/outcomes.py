@@ -5,6 +5,9 @@ as useful or as spent while failing.  Open amounts are remembered by the key tha
 nobody can close another caller's; they are bounded and live in this process only: what is forgotten
 (the oldest, or all at the steward's death) was charged but never gets an outcome.  The counts
 themselves stand in `spend.json`.
+
+The row of an outcome may lie in another worker's ring than the rows of what it closes, and be read
+before them.  So it waits until every ring was read once more.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from s4fw.core.attribution import DIMENSION_INDEX, OTHER
+from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS, OTHER
 from s4fw.core.reason import Reason
 from s4fw.ledger.journal import JournalRow, Kind
 from s4fw.observe.meters import OUTCOMES_BY
@@ -24,6 +27,10 @@ OPEN_MAX = 16_384  # requests, and as many sessions
 _KEY, _SESSION = DIMENSION_INDEX["key"], DIMENSION_INDEX["session"]
 _NO_REQUEST = bytes(16)
 _SUCCESSES, _FAILURES, _USEFUL, _FAILING = range(4)
+
+
+# A request's id in hex, whether it was a success, the values by dimension.
+_Reported = tuple[str, bool, list[str | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,15 @@ class OutcomeFigures:
 class Outcomes:
     """Sums by value, and what is still open."""
 
-    __slots__ = ("_requests", "_sessions", "_sums")
+    __slots__ = ("_due", "_heard", "_requests", "_sessions", "_sums")
 
     def __init__(self) -> None:
         self._sums: dict[str, dict[str, list[int]]] = {name: {} for name in OUTCOMES_BY}
         # What a request cost, with its key and session; what a key's session cost so far.
         self._requests: dict[bytes, tuple[str, str | None, int]] = {}
         self._sessions: dict[tuple[str, str], int] = {}
+        self._heard: list[_Reported] = []
+        self._due: list[_Reported] = []
 
     def note(self, row: JournalRow, names: Sequence[str | None]) -> None:
         """Take one row; `names` are its values by dimension."""
@@ -55,9 +64,17 @@ class Outcomes:
             return  # only callers with a key report
         if row.kind is Kind.EVENT:
             if row.reason in (Reason.SUCCEEDED, Reason.FAILED):
-                self._close(row, names, key)
+                is_success = row.reason is Reason.SUCCEEDED
+                self._heard.append((row.request.hex(), is_success, list(names)))
         elif row.charged_nusd and row.kind in (Kind.SETTLE, Kind.RECOVER):
             self._open(row, key, names[_SESSION])
+
+    def settle(self) -> None:
+        """All rings were read to their end: close what waited for that."""
+        if self._due or self._heard:
+            for request, is_success, names in self._due:
+                self._close(bytes.fromhex(request), is_success, names)
+            self._due, self._heard = self._heard, []
 
     def _open(self, row: JournalRow, key: str, session: str | None) -> None:
         self._requests[row.request] = (key, session, row.charged_nusd)
@@ -67,12 +84,11 @@ class Outcomes:
             self._sessions[key, session] = before + row.charged_nusd
             _bound(self._sessions)
 
-    def _close(self, row: JournalRow, names: Sequence[str | None], key: str) -> None:
-        amount = self._of_request(row.request, key)
+    def _close(self, request: bytes, is_success: bool, names: Sequence[str | None]) -> None:
+        key, session = names[_KEY] or "", names[_SESSION]
+        amount = self._of_request(request, key)
         if amount is None:
-            session = names[_SESSION]
             amount = self._sessions.pop((key, session), 0) if session is not None else 0
-        is_success = row.reason is Reason.SUCCEEDED
         for dimension in OUTCOMES_BY:
             sums = self._sums_of(dimension, names[DIMENSION_INDEX[dimension]] or OTHER)
             sums[_SUCCESSES if is_success else _FAILURES] += 1
@@ -102,7 +118,8 @@ class Outcomes:
 
     def document(self) -> dict[str, Any]:
         """As it stands in a file."""
-        return {name: dict(sums) for name, sums in self._sums.items()}
+        waiting = [*self._due, *self._heard]
+        return {**{name: dict(sums) for name, sums in self._sums.items()}, "waiting": waiting}
 
     @classmethod
     def read(cls, document: Any) -> Outcomes:
@@ -113,6 +130,10 @@ class Outcomes:
                 for value, (successes, failures, useful, failing) in document[name].items():
                     counts = [int(successes), int(failures), int(useful), int(failing)]
                     outcomes._sums[name][str(value)] = counts
+            for request, is_success, names in document["waiting"]:
+                if len(bytes.fromhex(request)) != len(_NO_REQUEST) or len(names) != len(DIMENSIONS):
+                    raise ValueError("no outcome")
+                outcomes._heard.append((request, bool(is_success), names))
         except (ValueError, KeyError, TypeError, AttributeError):
             return cls()
         return outcomes

@@ -70,6 +70,8 @@ class Bookkeeper:
         if not self._is_open and not self._open():
             return False
         taken = max(self._drain(slot) for slot in range(self._slots))
+        if taken < ROWS_AT_ONCE:
+            self.spend.outcomes.settle()
         if any(self._unwritten):
             is_due = time.monotonic() >= self._write_at_s
             if is_due or max(self._unwritten) >= UNWRITTEN_MAX:

@@ -24,6 +24,7 @@ from s4fw.stages.digest import Digest
 from s4fw.stages.exceed import Exceed
 from s4fw.stages.greyzone import GreyZone
 from s4fw.stages.inputs import CALIBRATED, Inputs
+from s4fw.stages.own import Own
 from s4fw.stages.policies import is_idle, policies_of
 from s4fw.stages.quote import Quote
 from s4fw.stages.rate import Rate
@@ -67,15 +68,17 @@ def build(
     watch = Watch(
         loops or Memory(BYTES_MIN), policies_of(config.loops), config.loops.session_headers
     )
+    rate = Rate(budgets.callers)
     stages: list[Stage] = [
         # Who calls: unknown keys end at the head, wrong signatures before the body is parsed.
         Identify(config.keys, master.get_secret_value() if master else None, offload),
         Read(offload),  # one strict reading of the body; most bad input ends here
+        Own(budgets, (attribute, rate)),  # what the firewall answers itself ends here
         route,  # which upstream it goes to
         Reach(breakers or Breakers()),  # whether that one is there at all
         attribute,  # who pays
         Tools(budgets, config.ledger.fields.tools != "count"),  # what the ledger says of tools
-        Rate(budgets.callers),  # whether it comes too fast
+        rate,  # whether it comes too fast
         quote,  # what it could cost at worst: arithmetic
         digest,  # what takes time of a signature for the upstream
         # Whether the agent goes round in circles.

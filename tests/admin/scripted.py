@@ -25,6 +25,7 @@ from s4fw.admin.server import AdminServer
 from s4fw.core.counter import COUNTERS
 from s4fw.loops.tenants import Tally
 from s4fw.observe.figures import BudgetFigures, Snapshot, WorkerFigures
+from s4fw.observe.outcomes import OutcomeFigures
 
 TOKEN = "correct-horse-battery-staple"
 USD = 1_000_000_000
@@ -81,6 +82,7 @@ class ScriptedFacts:
     worker_rows: list[WorkerFigures] = field(default_factory=lambda: [worker(0), worker(1)])
     event_rows: list[Event] = field(default_factory=list)
     cost_rows: list[Cost] = field(default_factory=list)
+    outcome_rows: list[OutcomeFigures] = field(default_factory=list)
     frozen_scopes: set[str | None] = field(default_factory=set)
     loop_rows: list[Tally] = field(default_factory=list)
     looping: set[str] = field(default_factory=set)  # names of sessions that can be released
@@ -116,6 +118,9 @@ class ScriptedFacts:
 
     def costs(self, by: str) -> Costs:
         return Costs(NOON_S, self.cost_rows)
+
+    def outcomes(self, by: str) -> list[OutcomeFigures]:
+        return self.outcome_rows
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.budget_rows, self.worker_rows, {"ready": int(self.ready)})

@@ -23,8 +23,15 @@ def outcome(reason: Reason, request: int = 0) -> JournalRow:
 def noted(*rows: JournalRow) -> Outcomes:
     outcomes = Outcomes()
     for one in rows:
-        outcomes.note(one, NAMES)
+        note(outcomes, one)
     return outcomes
+
+
+def note(outcomes: Outcomes, one: JournalRow, names: tuple[str | None, ...] = NAMES) -> None:
+    """Take a row, and read all rings twice."""
+    outcomes.note(one, names)
+    outcomes.settle()
+    outcomes.settle()
 
 
 def test_session_outcomes_take_what_was_spent_since_the_last_one() -> None:
@@ -47,10 +54,10 @@ def test_request_outcome_is_not_counted_again_with_its_session() -> None:
 def test_outcome_of_a_foreign_request_has_no_amount() -> None:
     """Ids are in logs; whoever reads one must not move another caller's figures."""
     outcomes = noted(spent(100, 1))
-    outcomes.note(outcome(Reason.FAILED, 1), OTHERS)
-    outcomes.note(outcome(Reason.FAILED), OTHERS)
+    note(outcomes, outcome(Reason.FAILED, 1), OTHERS)
+    note(outcomes, outcome(Reason.FAILED), OTHERS)
     assert [OutcomeFigures("acme", 0, 2, 0, 0)] == outcomes.by("tenant")
-    outcomes.note(outcome(Reason.SUCCEEDED, 1), NAMES)
+    note(outcomes, outcome(Reason.SUCCEEDED, 1), NAMES)
     assert [OutcomeFigures("acme", 1, 2, 100, 0)] == outcomes.by("tenant")
 
 
@@ -63,16 +70,16 @@ def test_outcome_said_twice_has_its_amount_once() -> None:
 def test_open_requests_are_bounded_the_oldest_is_forgotten() -> None:
     """Most applications never report: their requests must not stay for ever."""
     outcomes = noted(*(spent(1, n) for n in range(1, OPEN_MAX + 3)))
-    outcomes.note(outcome(Reason.FAILED, 2), NAMES)
-    outcomes.note(outcome(Reason.FAILED, 3), NAMES)
+    note(outcomes, outcome(Reason.FAILED, 2), NAMES)
+    note(outcomes, outcome(Reason.FAILED, 3), NAMES)
     assert [OutcomeFigures("acme", 0, 2, 0, 1)] == outcomes.by("tenant")
 
 
 def test_callers_without_a_key_are_not_remembered() -> None:
     """They cannot report, so nothing of theirs is kept."""
     outcomes = Outcomes()
-    outcomes.note(spent(5, 1), (None, *NAMES[1:]))
-    outcomes.note(outcome(Reason.FAILED, 1), NAMES)
+    note(outcomes, spent(5, 1), (None, *NAMES[1:]))
+    note(outcomes, outcome(Reason.FAILED, 1), NAMES)
     assert [OutcomeFigures("acme", 0, 1, 0, 0)] == outcomes.by("tenant")
 
 
@@ -82,3 +89,16 @@ def test_document_gives_back_every_count() -> None:
     read = Outcomes.read(orjson.loads(orjson.dumps(outcomes.document())))
     assert outcomes.by("tenant") == read.by("tenant")
     assert [] == Outcomes.read(None).by("feature")
+
+
+def test_outcome_that_is_read_before_what_it_closes_waits_for_it() -> None:
+    """The two rows may lie in the rings of two workers, read one after the other."""
+    outcomes = Outcomes()
+    outcomes.note(outcome(Reason.FAILED, 1), NAMES)
+    outcomes.settle()
+    read = Outcomes.read(orjson.loads(orjson.dumps(outcomes.document())))
+    for one in (outcomes, read):
+        one.note(spent(100, 1), NAMES)
+        one.settle()
+        one.settle()
+        assert [OutcomeFigures("acme", 0, 1, 0, 100)] == one.by("tenant")
