@@ -85,7 +85,8 @@ static int is_crowded(s4_table *t, const s4_cell_set *set, int64_t amount) {
     if (!set->caller) return 0;
     s4_cell *caller = &t->cells[set->caller - 1];
     int64_t open = s4_get(&caller->open);
-    int is_heavy = set->held_max && open && amount > set->held_max - s4_get(&caller->used);
+    int64_t most = set->held_max ? set->held_max : S4_NUSD_MAX; /* the sum stays an int64 */
+    int is_heavy = open && amount > most - s4_get(&caller->used);
     if (open < set->open_max && !is_heavy) return 0;
     t->answer[0] = open < set->open_max;
     s4_put(&caller->denials, s4_get(&caller->denials) + 1);

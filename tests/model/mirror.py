@@ -15,6 +15,7 @@ CROWDED = -14
 UNMARKED = -15
 SETTLED, VOIDED, CORRECTED, RECOVERED, GAP, EVENT = 1, 2, 4, 5, 6, 7
 NO_END = 1 << 30
+NUSD_MAX = 1 << 62
 MARKED_FROM = 2  # kinds of windows from here on have durable marks
 CELLS_KEPT = 16  # one cell in so many is kept for keys of `other` and of no values
 OTHERS = 16  # the first ids are the `other` of each dimension
@@ -272,12 +273,8 @@ class Mirror:
         if caller and caller.open >= slot.open_max:
             caller.denials += 1
             return CROWDED, 0, 0
-        if (
-            caller
-            and caller.open
-            and slot.held_max
-            and caller.charged + caller.held + amount > slot.held_max
-        ):
+        held_max = slot.held_max or NUSD_MAX
+        if caller and caller.open and caller.charged + caller.held + amount > held_max:
             caller.denials += 1
             return CROWDED, 1, 0
         places = slot.prepared[0]
