@@ -110,7 +110,8 @@ def check_install(workshop: Workshop) -> str:
         smoke = output_of([*inside, "/opt/bundle/smoke.sh"], env=plain_env()).strip()
     looked_at(root)
     life = confined_there(workshop.folder / "installed", root)
-    return f"{said.splitlines()[-1]}, over another; {smoke.splitlines()[-1]}; its own unit there: {life}"
+    ends = [text.splitlines()[-1] for text in (said, smoke)]
+    return f"{ends[0]}, over another; {ends[1]}; its own unit there: {life}"
 
 
 def looked_at(root: Path) -> None:

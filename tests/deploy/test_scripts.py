@@ -21,6 +21,7 @@ keys: [{id: bot, sha256: "%s"}]
 budgets: [{id: all, per: [], window: day, limit_usd: 10}]
 """ % ("0" * 64)
 KEY = "sk-provider-12345678"
+KEYS = json.dumps({"openai-key": KEY})
 COMPLETED = (
     "<CompleteLifecycleActionResponse><CompleteLifecycleActionResult/>"
     "</CompleteLifecycleActionResponse>"
@@ -36,7 +37,7 @@ def run(script: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
     )
 
 
-def answers(text: str, keys: str = json.dumps({"openai-key": KEY})) -> dict[str, Any]:
+def answers(text: str, keys: str = KEYS) -> dict[str, Any]:
     """An endpoint that has this configuration and these keys."""
     return {
         "GetParameter": {"Parameter": {"Value": text}},
@@ -68,8 +69,8 @@ def test_fetched_configuration_has_its_keys_and_its_share(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "keys", "words"),
     [
-        (FILE + "fleet: {instances: 2}\n", '{"openai-key": "%s"}' % KEY, "may have 3"),  # noqa: UP031
-        (FILE + "budget: []\n", '{"openai-key": "%s"}' % KEY, "not a known key"),  # noqa: UP031
+        (FILE + "fleet: {instances: 2}\n", KEYS, "may have 3"),
+        (FILE + "budget: []\n", KEYS, "not a known key"),
         (FILE, "sk-just-a-text", "not a JSON object"),
         (FILE, '{"../etc/passwd": "x"}', "cannot be a file's"),
     ],
