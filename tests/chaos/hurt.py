@@ -79,9 +79,7 @@ def p99(values: list[float]) -> float:
 async def open_loop(proxy: Firewall, request: bytes, rate: float, seconds: float) -> Load:
     """Ask so many times a second, whatever becomes of it, on as many connections as that takes."""
     load = Load(seconds)
-    idle: deque[Caller] = (
-        deque()
-    )  # the longest idle first: all workers in turn
+    idle: deque[Caller] = deque()  # the longest idle first: all workers in turn
     running: set[asyncio.Task[None]] = set()
 
     async def one(due_s: float) -> None:

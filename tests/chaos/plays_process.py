@@ -46,7 +46,7 @@ def worker_killed(scene: Scene) -> str:
         proxy.wait_workers()
         took_s = time.monotonic() - killed_s
         assert worst(count - lost) == proxy.budgets()[0]["held_nusd"]
-        assert took_s < 2.0
+        assert took_s < scene.either(2, 10)
         assert 200 == ask(proxy)
         kill(busiest(proxy)[0])  # the others, too: every stream ends in the same way
         proxy.wait_workers()
@@ -140,11 +140,11 @@ def killed_in_a_loop(scene: Scene) -> str:
 def stopped_for_a_while(scene: Scene) -> str:
     """CHA-07."""
     proxy = scene.firewall()
-    body = {"content": f"{s.CANARY} [[fault drip:2]]", "max_tokens": 5, "stream": True}
+    body = {"content": f"{s.CANARY} [[fault drip:1]]", "max_tokens": 4, "stream": True}
     with streams(proxy, 6, **body) as socks:
         victim, stuck = busiest(proxy)
         os.kill(victim, signal.SIGSTOP)
-        time.sleep(scene.either(3, 1))
+        time.sleep(3 if scene.is_whole else 0.5)
         os.kill(victim, signal.SIGCONT)
         assert stuck > 0
         for sock in socks:
