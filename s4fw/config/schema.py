@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from s4fw.config.attribution import Attribution
 from s4fw.config.budgets import BUDGETS_MAX, Budget
+from s4fw.config.cloudwatch import CloudWatch
 from s4fw.config.fleet import Fleet, budget_of_one, key_of_one, limits_of_one
 from s4fw.config.forms import Choice
 from s4fw.config.keys import Key
@@ -52,6 +53,7 @@ class Config(Section):
         "relaxed",
     )
     ledger: Ledger = setting("A line for each exchange, chained and signed.", {})
+    cloudwatch: CloudWatch = setting("Metrics sent to Amazon CloudWatch.", {})
     paths: Paths = setting("Where state is kept.", {})
 
     source_path: str | None = Field(None, alias="(source)", exclude=True)

@@ -175,6 +175,11 @@ class Bookkeeper:
         return [self._name(value_id) for value_id in values]
 
     @property
+    def open_spend(self) -> Spend | None:
+        """The sums, once those of earlier lives are among them."""
+        return self.spend if self._is_open else None
+
+    @property
     def is_behind(self) -> bool:
         """Whether rows wait for long: what their ids mean must be kept until they are written."""
         return self.scribe is not None and self.scribe.is_behind

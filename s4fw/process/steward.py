@@ -28,6 +28,7 @@ from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.cellnames import CellNames
 from s4fw.process.checkpoints import CheckpointFiles
+from s4fw.process.cloudwatch import CloudWatchDesk
 from s4fw.process.credentials import Keeper
 from s4fw.process.durability import Durability
 from s4fw.process.estate import rates_of
@@ -74,6 +75,10 @@ class Steward:
         )
         self._passed = self._marks_passed()
         self._ledger = self._opened_ledger()
+        self._cloudwatch = CloudWatchDesk(
+            seat.config.cloudwatch, loop, self.facts.snapshot, lambda: self._books.open_spend,
+            self._tell_of,
+        )  # fmt: skip
         self._keeper = Keeper(estate.credentials.of_steward, loop, self._tell)
         self._adopt(seat.config, seat.generation, estate.rates.version)
         self._over = loop.create_future()
@@ -94,6 +99,7 @@ class Steward:
         self._table.set_state(DRAINING)
         await server.close()
         self._books.close()
+        await self._cloudwatch.close()
         if self._ledger is not None:
             await self._ledger.close()
         await self._durability.stop(self._loop)
@@ -117,6 +123,7 @@ class Steward:
         self._upkeep = Upkeep(self._table, config.share.budgets, self._clock)
         self.facts.adopt(config, generation, prices_version)
         self._keeper.adopt(config)
+        self._cloudwatch.adopt(config.cloudwatch)
         if self._ledger is not None:
             self._ledger.adopt(config)
 
@@ -187,6 +194,7 @@ class Steward:
     def _chores(self) -> None:
         self._durability.tick()
         self._tell_of_marks()
+        self._cloudwatch.tick()
         self._auditor.look()
         try:
             self._upkeep.open_undivided()

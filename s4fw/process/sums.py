@@ -25,6 +25,9 @@ def sums_of(
 def sums_by(spend: Spend, dimension: str) -> list[Sum]:
     """What each value of a dimension came to."""
     return [
-        Sum(c.value, c.charged_nusd, c.tokens_in, c.tokens_cached, c.tokens_out)
+        Sum(
+            c.value, c.charged_nusd, c.tokens_in, c.tokens_cached, c.tokens_out, c.requests,
+            c.blocked,
+        )
         for c in spend.costs(dimension)
-    ]
+    ]  # fmt: skip
