@@ -22,7 +22,7 @@ class Bed:
     """What everything runs on; `folder` should be in memory."""
 
     def __init__(self, build: Build, folder: Path, stack: contextlib.ExitStack) -> None:
-        self._build = build
+        self.build = build
         self._folder = folder
         self._stack = stack
         cores = sorted(os.sched_getaffinity(0))
@@ -57,7 +57,7 @@ class Bed:
     @contextlib.contextmanager
     def firewall(self, behind: Upstream, workers: int = 1) -> Iterator[Firewall]:
         """A fresh firewall before one upstream."""
-        rival = rivals.firewall(self._build, self._folder, workers, self.rival_cores, behind.port)
+        rival = rivals.firewall(self.build, self._folder, workers, self.rival_cores, behind.port)
         with contextlib.closing(_Ending(rival)):
             yield rival
 

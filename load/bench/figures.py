@@ -217,6 +217,32 @@ def _send(port: int, request: bytes) -> None:
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
 
 
+# The watch for loops
+
+
+def loops(bed: Bed, is_quick: bool) -> list[Figure]:
+    """What the watch adds to a request, of the build that is measured, on one core."""
+    sample = ROOT / "tests" / "samples" / "loops" / "labelled.jsonl.gz"
+    done = subprocess.run(
+        [sys.executable, "-m", "load.bench.watched", sample, "2" if is_quick else "5"],
+        cwd=bed.build.root,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {max(os.sched_getaffinity(0))}),
+    )
+    found = json.loads(done.stdout)
+    note = (
+        f"of {found['requests']:,.0f} requests of real sessions; the median one takes"
+        f" {found['with']:.1f} with and {found['without']:.1f} without, from body to verdict"
+    )
+    return [
+        Figure("loops-p50", "the watch for loops, added to a request", "us", found["p50"], 15.0),
+        Figure("loops-p99", "the same, p99", "us", found["p99"], 100.0, notes=(note,)),
+    ]
+
+
 # Asking the firewall
 
 
@@ -245,4 +271,5 @@ FIGURES: dict[str, Callable[[Bed, bool], list[Figure]]] = {
     "start": start,
     "memory": memory,
     "pause": pause,
+    "loops": loops,
 }

@@ -91,7 +91,7 @@ DELAYS = (
     Delay("first-token", "time to the first token of a stream", SHORT_STREAMS, 1.0),
 )
 
-FIGURES = ("table", "start", "memory", "pause")
+FIGURES = ("table", "start", "memory", "pause", "loops")
 
 NAMES = (
     *(shape.name for shape in SHAPES),

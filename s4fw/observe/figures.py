@@ -78,6 +78,13 @@ class LoopFigures:
     rule: str
     outcomes: dict[str, int]
     wasted_nusd: int
+    saved_nusd: int = 0
+
+    @property
+    def judged(self) -> tuple[int, int, int]:
+        """What hindsight said of its would-be blocks: right, wrong, uncertain."""
+        said = self.outcomes
+        return said.get("proved", 0), said.get("disproved", 0), said.get("uncertain", 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +96,6 @@ class Sum:
     tokens_in: int  # all input, cached or not
     tokens_cached: int
     tokens_out: int
-    requests: int = 0  # settled or accrued
-    blocked: int = 0
 
     @classmethod
     def of_all(cls, sums: Sequence[Sum]) -> Sum:
@@ -101,8 +106,6 @@ class Sum:
             sum(one.tokens_in for one in sums),
             sum(one.tokens_cached for one in sums),
             sum(one.tokens_out for one in sums),
-            sum(one.requests for one in sums),
-            sum(one.blocked for one in sums),
         )
 
 

@@ -186,6 +186,22 @@ OPTIONAL_LABELS = ("key", "customer", "agent", "session")
 OUTCOMES_BY = ("tenant", "feature")
 HISTOGRAMS = (DURATION, FIRST_TOKEN, TOKEN_USAGE, OVERHEAD)
 
+LOOP_AVOIDABLE = Meter(
+    "s4fw_loop_avoidable_usd_total",
+    "counter",
+    "USD",
+    "What the requests came to cost that a rule in shadow would have refused.",
+    ("rule",),
+)
+LOOP_FALSE_SHARE_MAX = Meter(
+    "s4fw_loop_false_share_max",
+    "gauge",
+    "ratio",
+    "The share of would-be blocks that was wrong at most, by hindsight, with 95 % confidence"
+    " (Wilson); absent while nothing is judged.",
+    ("rule",),
+)
+
 BUDGET_AMOUNTS = (LIMIT, USED, CHARGED, SPENT, ACCRUED, HELD, REMAINING)
 BUDGET_FIGURES = (CELLS, USED_RATIO_MAX, DENIALS, RESETS_AT, IS_FROZEN)
 WORKER_FIGURES = (WORKER_UP, HEARTBEAT_AGE, WORKER_LEASES, RING_LAG)

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from s4fw.core.counter import COUNTERS, GAUGES, Counter
+from s4fw.loops.hindsight import wilson_upper
 from s4fw.observe import exchanges, meters
 from s4fw.observe.figures import BudgetFigures, LoopFigures, Snapshot, WorkerFigures
 from s4fw.observe.meters import Meter
@@ -90,6 +91,15 @@ def _loops(loops: list[LoopFigures]) -> Iterator[tuple[Meter, Iterable[Sample]]]
         ],
     )
     yield meters.LOOP_WASTED, [([("rule", o.rule)], usd_9(o.wasted_nusd)) for o in loops]
+    yield meters.LOOP_AVOIDABLE, [([("rule", o.rule)], usd_9(o.saved_nusd)) for o in loops]
+    judged = [(o.rule, o.judged) for o in loops if sum(o.judged)]
+    yield (
+        meters.LOOP_FALSE_SHARE_MAX,
+        [
+            ([("rule", rule)], f"{wilson_upper(wrong, right + wrong + other):.6f}")
+            for rule, (right, wrong, other) in judged
+        ],
+    )
 
 
 def _instance(gauges: dict[str, int]) -> Iterator[tuple[Meter, Iterable[Sample]]]:

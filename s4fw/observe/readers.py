@@ -94,6 +94,7 @@ def read_loops(memory: Memory) -> list[LoopFigures]:
             rule,
             {name: sum(getattr(one, name) for one in of_rule) for name in OUTCOMES},
             sum(one.wasted_nusd for one in of_rule),
+            sum(one.saved_nusd for one in of_rule),
         )
         for rule, of_rule in sorted(found.items())
     ]

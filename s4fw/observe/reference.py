@@ -41,6 +41,14 @@ A dashboard and alert rules are in [docs/monitoring](../monitoring/README.md).
 """
 
 
+_LOOPS = [
+    meters.LOOP_FINDINGS,
+    meters.LOOP_WASTED,
+    meters.LOOP_AVOIDABLE,
+    meters.LOOP_FALSE_SHARE_MAX,
+]
+
+
 def page() -> str:
     """The whole page as Markdown."""
     summed = [counter_meter(counter, False) for counter in COUNTERS]
@@ -64,7 +72,7 @@ def page() -> str:
             ],
         ),
         ("Tokens", [meters.TOKEN_FACTOR]),
-        ("Loops", [meters.LOOP_FINDINGS, meters.LOOP_WASTED]),
+        ("Loops", _LOOPS),
     )
     return HEAD + "".join(_section(title, rows) for title, rows in sections)
 

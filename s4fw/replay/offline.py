@@ -58,7 +58,7 @@ async def _at_once(work: Callable[[], Any]) -> Any:
     return work()
 
 
-def _finished(verdict: Admitted) -> Verdict:
+def finished(verdict: Admitted) -> Verdict:
     """The verdict of a walk whose waits are all over at once."""
     if not isinstance(verdict, Awaitable):
         return verdict
@@ -118,7 +118,7 @@ class Offline:
         request = Request(b"POST", asked.path, b"", dict(asked.headers))
         request.body = body
         x = Exchange(route, request)
-        verdict = _finished(self.pipeline.admit(x))
+        verdict = finished(self.pipeline.admit(x))
         if isinstance(verdict, Block) and x.watched is None:
             outcome.refused = verdict.code.name
             return outcome
