@@ -96,6 +96,8 @@ class Sum:
     tokens_in: int  # all input, cached or not
     tokens_cached: int
     tokens_out: int
+    requests: int = 0  # settled or accrued
+    blocked: int = 0
 
     @classmethod
     def of_all(cls, sums: Sequence[Sum]) -> Sum:
@@ -106,6 +108,8 @@ class Sum:
             sum(one.tokens_in for one in sums),
             sum(one.tokens_cached for one in sums),
             sum(one.tokens_out for one in sums),
+            sum(one.requests for one in sums),
+            sum(one.blocked for one in sums),
         )
 
 
