@@ -277,8 +277,8 @@ int s4_table_set_limit(s4_table *t, uint32_t cell, uint32_t generation, int64_t 
                        int64_t stated);
 
 /* Steward.  The durable mark of a cell: what stands on a disk that survives the machine, so that
- * after a power loss `used` up to here can be charged.  One word, locked.  S4_OK; S4_STALE; S4_BUSY;
- * S4_INVALID. */
+ * after a power loss `used` up to here can be charged.  One word, locked.  S4_OK; S4_STALE;
+ * S4_BUSY; S4_INVALID. */
 int s4_table_set_mark(s4_table *t, uint32_t cell, uint32_t generation, int64_t mark);
 
 /* Steward.  Ends a cell whose window is over or which idled; locked.  S4_OK; S4_STALE (it is
@@ -335,8 +335,9 @@ int s4_table_void(s4_table *t, int64_t lease);
 int s4_table_correct(s4_table *t, uint32_t cell, uint32_t generation, int64_t delta);
 
 /* Master, locked.  Moves `charged` of a cell up to an amount, and `used` with it; never down.  What
- * is added counts as accrued if so told.  With a slot joined and `has_row` the staging row goes with
- * it, as a correction.  S4_OK, also where nothing was to do; S4_STALE; S4_BUSY; S4_INVALID. */
+ * is added counts as accrued if so told.  With a slot joined and `has_row` the staging row goes
+ * with it, as a correction.  S4_OK, also where nothing was to do; S4_STALE; S4_BUSY;
+ * S4_INVALID. */
 int s4_table_raise(s4_table *t, uint32_t cell, uint32_t generation, int64_t charged,
                    int is_accrued, int has_row);
 

@@ -80,7 +80,7 @@ static int look(s4_table *t, const s4_cell_set *set) {
 }
 
 /* Under the lock: whether the caller has as many leases open, or holds as much, as it may; such a
- * refusal counts.  A caller without any lease may always have one: a share is no limit of a call. */
+ * refusal counts.  A caller without a lease may always have one: a share is no limit of a call. */
 static int is_crowded(s4_table *t, const s4_cell_set *set, int64_t amount) {
     if (!set->caller) return 0;
     s4_cell *caller = &t->cells[set->caller - 1];
@@ -105,8 +105,8 @@ static int64_t find_denial(s4_table *t, const s4_cell_set *set, int64_t amount) 
     return -1;
 }
 
-/* Under the lock: the first cell whose durable mark the amount would pass, or -1.  The mark is never
- * above what the disk says, so what a power loss can forget is at most what is below it. */
+/* Under the lock: the first cell whose durable mark the amount would pass, or -1.  The mark is
+ * never above what the disk says, so what a power loss can forget is at most what is below it. */
 static int64_t find_unmarked(const s4_table *t, const s4_cell_set *set, int64_t amount) {
     if (!t->is_marked) return -1;
     for (uint32_t i = 0; i < set->n; i++) {

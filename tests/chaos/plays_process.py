@@ -232,7 +232,8 @@ def killed_at_point(scene: Scene, point: Point) -> str:
     body = {"max_tokens": 5}
     with suppress(Exception):  # the connection breaks where the worker dies
         ask(proxy, **body)
-    wait_until(proxy.fired.exists, f"the point {point.name!r} has fired")  # type: ignore[attr-defined]
+    has_fired = proxy.fired.exists  # type: ignore[attr-defined]
+    wait_until(has_fired, f"the point {point.name!r} has fired")
     wait_until(lambda: _is_serving(proxy), "another one serves", timeout_s=10.0)
     accrued = worst(1, **body) if point.outcome == "worst" else 0
     entry = scene.end(proxy, accrued_nusd=accrued)

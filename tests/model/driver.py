@@ -12,7 +12,7 @@ from typing import Any
 from s4fw.ledger import table as t
 from s4fw.ledger.rates import Rate
 from s4fw.ledger.table import StaleValue, Table, TableFull
-from tests.model.mirror import EVENT, FULL, OTHERS, STALE, Key, Place, Size
+from tests.model.mirrored import EVENT, FULL, OTHERS, STALE, Key, Place, Size
 
 REQUEST = bytes(range(16))
 _ROW = struct.Struct("<Q24xBxxB100xqq44xI56x")

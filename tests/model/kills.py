@@ -26,7 +26,8 @@ from cffi import FFI
 import s4fw.ledger.table as binding
 from s4fw.ledger.table import Table
 from tests.model.driver import Driver
-from tests.model.mirror import Mirror, Place, Size
+from tests.model.mirror import Mirror
+from tests.model.mirrored import Place, Size
 from tests.native.programs import FLAGS, NATIVE
 
 SIZE = Size(cells=8, leases=6, values=64, rows=8)

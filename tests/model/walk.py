@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.model.driver import Driver
-from tests.model.mirror import Mirror, Place, Size
+from tests.model.mirror import Mirror
+from tests.model.mirrored import Place, Size
 
 SIZE = Size(cells=12, leases=4, values=64, rows=8)
 IS_STRICT = (False, True)
