@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -115,9 +116,14 @@ def out_of_memory(scene: Scene) -> str:
                 send_all(proxy.host, proxy.port, [request] * 4)
             assert not is_alive(pid), "the kernel did not kill it"
             proxy.wait_workers()
-            entry = proxy.budgets()[0]
-            assert entry["accrued_nusd"] >= worst(lost)
-        scene.simulator.wait_idle()
+            assert proxy.budgets()[0]["accrued_nusd"] >= worst(lost)
+            for other in proxy.pids():  # the streams of the others end in the same way
+                os.kill(other, signal.SIGKILL)
+            wait_until(lambda: proxy.budgets()[0]["held_nusd"] == 0, "nothing is held")
+            proxy.wait_workers()
+        entry = scene.end(proxy)
+        assert entry["accrued_nusd"] >= worst(count)
+        proxy.stop()
     finally:
         wait_until(lambda: _removed(group), "the group is empty")
     return f"{lost} × worst case and more, {usd(entry['accrued_nusd'])} accrued; replaced"
