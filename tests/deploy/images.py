@@ -6,6 +6,7 @@ the glibc generation of Amazon Linux 2023, and everything of ours is the same th
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import shutil
@@ -81,13 +82,14 @@ def mounted(root: Path) -> Iterator[None]:
         output_of(["umount", root / "proc"])
 
 
-def check_install(workshop: Workshop) -> str:
-    """From an empty Debian to a firewall that serves, under its unit, as its user."""
-    if reason := missing():
-        raise NotRun(reason)
+def debian(workshop: Workshop) -> Path:
+    """A small Debian in a folder; S4FW_DEBIAN names one to copy instead of fetching it."""
+    root = workshop.folder / "debian"
+    if base := os.environ.get("S4FW_DEBIAN"):
+        output_of(["cp", "-a", base, root])
+        return root
     if shutil.which("debootstrap") is None:
         raise NotRun("needs debootstrap (Debian: apt-get install debootstrap)")
-    root = workshop.folder / "debian"
     fetched = subprocess.run(
         ["debootstrap", "--variant=minbase", f"--include={NEEDED}", DEBIAN, str(root)],
         capture_output=True,
@@ -97,6 +99,14 @@ def check_install(workshop: Workshop) -> str:
     )
     if fetched.returncode:
         raise NotRun(f"debootstrap: {fetched.stdout[-200:]}")
+    return root
+
+
+def check_install(workshop: Workshop) -> str:
+    """From an empty Debian to a firewall that serves, under its unit, as its user."""
+    if reason := missing():
+        raise NotRun(reason)
+    root = debian(workshop)
     output_of(
         [sys.executable, PACKER / "bundle.py", root / "opt/bundle", "--machine", platform.machine()]
     )
