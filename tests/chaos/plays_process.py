@@ -46,12 +46,12 @@ def worker_killed(scene: Scene) -> str:
         proxy.wait_workers()
         took_s = time.monotonic() - killed_s
         assert worst(count - lost) == proxy.budgets()[0]["held_nusd"]
-        assert took_s < scene.either(2, 10)
+        assert took_s < 10, f"replaced after {took_s:.1f} s"  # on a quiet machine in less than 2
         assert 200 == ask(proxy)
         kill(busiest(proxy)[0])  # the others, too: every stream ends in the same way
         proxy.wait_workers()
     entry = scene.end(proxy, accrued_nusd=worst(count))
-    return f"{count} × worst case = {usd(entry['accrued_nusd'])} accrued, 0 given back"
+    return f"{count} × worst case = {usd(entry['accrued_nusd'])} accrued, 0 given back; replaced in {took_s:.1f} s"
 
 
 def master_killed(scene: Scene) -> str:
