@@ -47,7 +47,7 @@ CASES = (
          "numbers as before; what was sent at worst case", p.everything_killed, is_short=True),
     Case("CHA-05", "wipe the runtime directory",
          "charged up to the durable mark: at least the truth, accrued as power_loss",
-         nodes=("tests/durability",)),
+         nodes=("tests/durability", "tests/plays/test_f40_power_loss.py")),
     Case("CHA-06", "kill -9 a worker every 200 ms, 300 times, under load",
          "used <= limit and used == charged + held at every sample", p.killed_in_a_loop,
          is_short=True),

@@ -51,7 +51,8 @@ def worker_killed(scene: Scene) -> str:
         kill(busiest(proxy)[0])  # the others, too: every stream ends in the same way
         proxy.wait_workers()
     entry = scene.end(proxy, accrued_nusd=worst(count))
-    return f"{count} × worst case = {usd(entry['accrued_nusd'])} accrued, 0 given back; replaced in {took_s:.1f} s"
+    accrued = usd(entry["accrued_nusd"])
+    return f"{count} × worst case = {accrued} accrued, 0 given back; replaced in {took_s:.1f} s"
 
 
 def master_killed(scene: Scene) -> str:

@@ -21,27 +21,6 @@ PAGE = ROOT / "docs" / "chaos-report.md"
 HELD, BROKEN, NOT_HERE, NOT_YET = "held", "BROKEN", "not here", "not played"
 _BEGIN, _END = "<!-- make chaos -->", "<!-- end of make chaos -->"
 _COLOURS = {HELD: "green", BROKEN: "bold red", NOT_HERE: "yellow", NOT_YET: "dim"}
-_HEAD = """# Chaos report
-
-Everything fails, on purpose, and the money stays right. `make chaos` plays the catalogue against
-real processes and the simulator's own account; an oracle samples `/v1/budgets` every 10 ms. In each
-case, at every sample and in the end:
-
-| | |
-|---|---|
-| O1 | used <= limit, and the sums of each budget agree |
-| O2 | nothing is held within 3 s after the last request |
-| O3 | charged is at least what the provider charged |
-| O4 | charged is the accrual that was expected, and for the rest what the provider charged |
-| O5 | the sum of the journal is what was charged |
-| O6 | what was charged never goes back |
-| O7 | nothing of a request or a key is in files, logs or figures |
-
-How the cases are built: `tests/chaos/cases.py` is the table, `plays_*.py` are the scripts,
-`faultpoints.py` kills a process at a named place. `make test` plays a short selection with the same
-oracle. `make soak` mixes faults under load for minutes.
-
-"""
 
 
 @dataclass(slots=True)
@@ -92,8 +71,7 @@ def table(cases: Sequence[Case], results: Results) -> Table:
 
 def write(cases: Sequence[Case], results: Results, seed: int) -> Path:
     """Replace the generated part of the page; what people wrote behind it stays."""
-    old = PAGE.read_text() if PAGE.exists() else f"{_HEAD}{_BEGIN}\n{_END}\n"
-    before, _, rest = old.partition(_BEGIN)
+    before, _, rest = PAGE.read_text().partition(_BEGIN)
     _, _, after = rest.partition(_END)
     PAGE.write_text(f"{before}{_BEGIN}\n{_generated(cases, results, seed)}{_END}{after}")
     return PAGE
