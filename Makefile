@@ -15,7 +15,10 @@
 #   make chaos   every fault of the catalogue, some twenty minutes; goes on where it was broken off
 #                (FRESH=1 begins anew, ONLY=UPS for some); writes docs/chaos-report.md
 #   make soak    faults under load for MINUTES=10, ends with books that agree; docs/img/soak.png
+#   make load    all shapes of traffic from locust for SECONDS=20, USERS=24; WEB=1: with its page
 #   make bench   processor time per request of the compiled build beside nginx (needs nginx and wrk)
+#   make tune    what a request costs here with 1, 2 .. workers; writes docs/sizing.md's tables
+#                and docs/img/tune.png (needs nginx and wrk)
 #
 #   make deploy-check    units, templates, image, ARM and container, with the real tools; writes
 #                docs/deploy-report.md.  Best as root with Debian's systemd bubblewrap python3-seccomp
@@ -32,11 +35,13 @@ ADMIN_PORT ?= 9090
 MINUTES ?= 10
 SEED ?= 1
 # SECONDS is bash's own clock: take it from the command line only.
+SECONDS_OF_LOAD := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),20)
+USERS ?= 24
 SECONDS_OF_FUZZ := $(if $(filter command line,$(origin SECONDS)),$(SECONDS),60)
 BIN := .venv/bin
 SOURCES := $(wildcard native/*.c native/*.h native/*.py)
 
-.PHONY: run test sdk demo check stress prove chaos soak bench loops-eval docs lock fuzz http-diff wheel test-compiled clean deploy-check bundle
+.PHONY: run test sdk demo check stress prove chaos soak bench load tune loops-eval docs lock fuzz http-diff wheel test-compiled clean deploy-check bundle
 
 run: .venv/built
 	@PORT=$(PORT) ADMIN_PORT=$(ADMIN_PORT) $(BIN)/python -m s4fw try --port $(PORT) --admin-port $(ADMIN_PORT) --dir .run
@@ -60,6 +65,12 @@ stress: .venv/tested-with
 
 bench: .compiled/built
 	$(BIN)/python -m load.bench
+
+load: .venv/tested-with
+	$(BIN)/python -m load.stand --seconds $(SECONDS_OF_LOAD) --users $(USERS) $(if $(WEB),--web)
+
+tune: .compiled/built .venv/plots-with
+	$(BIN)/python -m load.tune --write
 
 loops-eval: .venv/plots-with
 	$(BIN)/python -m tests.loops.evaluate $(DATA) $(if $(WRITE),--write)
@@ -138,7 +149,7 @@ tests/sdk/node/node_modules/installed: tests/sdk/node/package-lock.json
 	@touch $@
 
 .venv/tested-with: .venv/built
-	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --editable '.[test,load]'
 	@touch $@
 
 .venv/plots-with: .venv/tested-with

@@ -77,6 +77,7 @@ setup(
     ],
     extras_require={
         "parquet": ["pyarrow==26.0.1"],  # `s4fw audit export --format parquet`
+        "load": ["locust==2.47.0"],  # applications of `make load`; a program of its own
         "plot": ["matplotlib==3.11.2"],  # the picture of `make soak`
         "test": [
             "anthropic==2.12.0",
@@ -87,6 +88,7 @@ setup(
             "moto[s3,server]==5.2.5",
             "mypy==2.4.1",  # brings mypyc too
             "openai==3.54.0",
+            "prometheus-client==0.26.0",  # reads /metrics as a scraper does
             "pytest==9.2.0",
             "pytest-xdist==3.8.0",
             "ruff==0.17.6",
