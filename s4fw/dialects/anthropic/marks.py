@@ -1,8 +1,8 @@
 """What a messages body says anywhere in it, found in its raw bytes instead of walking all of it.
 
 Between quotes such a mark is a name or a whole value of JSON: inside a string a quote is escaped.
-Nobody has to escape a letter or a digit; where one is, a mark may be hidden so, and `is_veiled`
-says that the dearest must be assumed.
+Nobody has to escape a letter or a digit; where one is, a mark may be hidden so: the scan says so
+(`Document.is_veiled`), and then the dearest must be assumed.
 
 Agents send their whole transcript with every turn, so what was found in the beginning of an array
 is remembered by the array's digests, and only what is new is searched.  A body of many megabytes is
@@ -20,12 +20,6 @@ STEP = 1024 * 1024
 SMALL = 4096  # a body up to this size is searched faster than remembered
 
 _SHORT_TTL = re.compile(rb'"ttl"\s*+:\s*+(?:"5m"|null)')
-_ESCAPED = re.compile(rb"\\u00(?:3[0-9]|5[Ff]|6[1-9A-Fa-f]|7[0-9Aa])")
-_ESCAPED_BYTES = 6
-
-# Escapes that are looked at: text about escapes has some behind an escaped backslash.
-_LOOKED_AT_MAX = 64
-_BACKSLASHES_MAX = 64
 
 # Beginnings of an array that are remembered of each request, and how far back one is looked for:
 # a turn adds a few messages, and moves the mark of the cache from the last ones to the new.
@@ -36,28 +30,25 @@ _REMEMBERED_MAX = 16_384
 
 class Marks:
     """What was found: the dearest cache (`core.request`) that is asked for, of those kept for five
-    minutes and for an hour, where a time that is not known counts as the longest; how often
-    messages name a tool; whether either may be hidden by escapes."""
+    minutes and for an hour, where a time that is not known counts as the longest; and how often
+    messages name a tool."""
 
-    __slots__ = ("cache", "is_veiled", "tool_references")
+    __slots__ = ("cache", "tool_references")
 
     def __init__(self) -> None:
         self.cache = CACHE_NONE
         self.tool_references = 0
-        self.is_veiled = False
 
     def add(self, other: Marks) -> None:
         """Add what was found elsewhere."""
         self.cache = max(self.cache, other.cache)
         self.tool_references += other.tool_references
-        self.is_veiled |= other.is_veiled
 
     def search(self, body: bytes | bytearray, start: int, end: int) -> None:
         """Add what stands in a part of the body that cuts no value."""
         if start < end:
             self.cache = max(self.cache, _cache_of(body, start, end))
             self.tool_references += sum(1 for _ in _places(body, b'"tool_reference"', start, end))
-            self.is_veiled |= _is_veiled(body, start, end)
 
 
 _known: dict[bytes, Marks] = {}  # what stands in an array up to the end of one of its elements
@@ -110,23 +101,6 @@ def _cache_of(body: bytes | bytearray, start: int, end: int) -> int:
     if all(_SHORT_TTL.match(body, at) for at in _places(body, b'"ttl"', start, end)):
         return CACHE_5M
     return CACHE_1H
-
-
-def _is_veiled(body: bytes | bytearray, start: int, end: int) -> bool:
-    """Whether a letter, a digit or an underscore is written as an escape."""
-    looked_at = 0
-    for first in range(start, end, STEP):
-        last = min(first + STEP + _ESCAPED_BYTES - 1, end)
-        if body.find(b"\\u00", first, last) < 0:
-            continue
-        for found in _ESCAPED.finditer(body, first, last):
-            looked_at += 1
-            at = found.start()
-            before = bytes(body[max(0, at - _BACKSLASHES_MAX) : at])
-            backslashes = len(before) - len(before.rstrip(b"\\"))
-            if backslashes % 2 == 0 or looked_at > _LOOKED_AT_MAX:
-                return True
-    return False
 
 
 def _places(body: bytes | bytearray, mark: bytes, start: int, end: int) -> Iterator[int]:

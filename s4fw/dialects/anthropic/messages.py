@@ -83,7 +83,7 @@ def read(request: Request, is_model_in_path: bool = False) -> None:
     if betas.FIELD in members:
         betas.check(document.value(betas.FIELD), request.model)
     found = marks.of(body, request.runs)
-    request.cache = CACHE_1H if found.is_veiled else found.cache
+    request.cache = CACHE_1H if document.is_veiled else found.cache
     if "tools" in members:
         _bound_references(request, document, found)
     _choose_images(request)
@@ -91,7 +91,7 @@ def read(request: Request, is_model_in_path: bool = False) -> None:
 
 def _bound_references(request: Request, document: Document, found: marks.Marks) -> None:
     """A message may name a tool, whose definition the model then reads again in that place."""
-    if found.is_veiled:
+    if document.is_veiled:
         request.is_context_bound = True
     elif found.tool_references and document.members["tools"][2] == ARRAY:
         longest = max((end - start for start, end in document.items("tools")[0]), default=0)

@@ -39,28 +39,6 @@ def test_of_tool_references_on_the_border_of_steps_are_counted_once(offset: int)
     assert 2 == marks.of(b" " * (marks.STEP + offset) + one + b"," + one, ()).tool_references
 
 
-@pytest.mark.parametrize(
-    ("body", "expected"),
-    [
-        (rb'"cach\u0065_control"', True),
-        (rb'"cache\u005Fcontrol"', True),
-        (rb'"\u0031h"', True),
-        (rb'"\\\u0061"', True),
-        (rb'"\\u0061"', False),
-        (rb'"\\\\u0061"', False),
-        (rb'"\u003c\u00e9\u0022\u000a\u0026"', False),
-        (b'"' + rb"\\u0061" * 100 + b'"', True),
-        (b'"' + b"\\" * 200 + rb'\u0061"', True),
-        (b" " * (marks.STEP - 3) + rb"\u0061", True),
-        (b" " * (marks.STEP + 1) + rb"\u0061", True),
-    ],
-)
-def test_of_body_is_veiled_where_a_letter_is_escaped(body: bytes, expected: bool) -> None:
-    """Nobody has to; text about escapes has them behind an escaped backslash, and what is too
-    much to look at is taken for one."""
-    assert expected is marks.of(body, ()).is_veiled
-
-
 def test_of_transcript_that_grows_finds_what_is_new_and_what_is_old() -> None:
     """Only the new suffix is searched; what was found before still counts, and only once."""
     tool = {"name": "lookup", "description": "d" * marks.SMALL, "input_schema": {}}

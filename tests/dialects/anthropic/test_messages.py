@@ -260,6 +260,14 @@ def test_read_tool_that_messages_name_is_read_again_with_each() -> None:
     assert read(veiled.encode()).is_context_bound
 
 
+def test_read_cache_that_may_be_hidden_by_escapes_is_the_dearest() -> None:
+    """A search in the raw bytes does not find what is written so."""
+    block = {"type": "text", "text": "hello", "cache_control": {"type": "ephemeral"}}
+    body = json.dumps(BASE | {"messages": [{"role": "user", "content": [block]}]})
+    assert CACHE_5M == read(body.encode()).cache
+    assert CACHE_1H == read(body.replace("cache_c", "cache\\u005fc").encode()).cache
+
+
 def test_read_body_whose_model_is_in_the_path_names_none() -> None:
     """Bedrock takes the same body without a model; one that names two is ambiguous."""
     request = Request(b"POST", b"/", b"", {})
