@@ -12,7 +12,8 @@ from typing import Any
 import orjson
 
 from s4fw.core.verdict import Block
-from s4fw.errors import Code, Retry, Source
+from s4fw.dialects import blocks
+from s4fw.errors import Code, Source
 
 _TYPE_BY_CODE = {"budget_exceeded": "billing_error"}
 _TYPE_BY_STATUS = {
@@ -38,36 +39,17 @@ def _error(code: Code, message: str) -> dict[str, Any]:
         or _TYPE_BY_STATUS.get(code.status)
         or _TYPE_BY_SOURCE[code.source]
     )
-    return {"type": kind, "message": f"S4 Firewall: {message}"}
+    return {"type": kind, "message": message}
 
 
 def refusal(block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of one block."""
     code = block.code
-    error = _error(code, f"{block.message} (request {request_id})")
-    error["s4fw"] = {
-        "decision": "block",
-        "code": code.name,
-        "request_id": request_id,
-        **block.detail,
-    }
-    headers = [
-        ("content-type", "application/json"),
-        ("request-id", request_id),
-        ("x-s4fw-decision", "block"),
-        ("x-s4fw-reason", code.name),
-        ("x-s4fw-request-id", request_id),
-    ]
-    if code.retry is Retry.NEVER:
-        headers.append(("x-should-retry", "false"))
-    elif code.retry is Retry.LATER:
-        headers.append(("retry-after", str(block.retry_after_s or 1)))
-        if block.retry_after_ms is not None:
-            headers.append(("retry-after-ms", str(block.retry_after_ms)))
+    error = _error(code, blocks.sentence(block, request_id))
+    error["s4fw"] = blocks.part(block, request_id)
+    headers = blocks.head(block, request_id, [("request-id", request_id)], "retry-after-ms")
     if code.status == 401:
         headers.append(("www-authenticate", 'Bearer realm="s4fw"'))
-    if block.allow is not None:
-        headers.append(("allow", block.allow))
     body = {"type": "error", "error": error, "request_id": request_id}
     return code.status, headers, orjson.dumps(body)
 
@@ -75,5 +57,5 @@ def refusal(block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], 
 def error_event(code: Code, message: str) -> bytes:
     """One SSE event that makes the SDKs raise; they pass over events without an `event` line, and
     a stream that is only cut raises nothing in most of them."""
-    data = orjson.dumps({"type": "error", "error": _error(code, message)})
+    data = orjson.dumps({"type": "error", "error": _error(code, blocks.PREFIX + message)})
     return b"event: error\ndata: " + data + b"\n\n"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import orjson
 
 from s4fw.core.verdict import Block
-from s4fw.dialects import eventstream
+from s4fw.dialects import blocks, eventstream
 from s4fw.errors import (
     BUDGET_EXCEEDED,
     INVALID_API_KEY,
@@ -19,7 +19,6 @@ from s4fw.errors import (
     UPSTREAM_TIMEOUT,
     UPSTREAM_UNREACHABLE,
     Code,
-    Retry,
 )
 
 # Where Bedrock has a status and a name of its own for a refusal.
@@ -54,34 +53,12 @@ def status_of(code: Code) -> tuple[int, str]:
 
 def refusal(block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
     """Status, headers and body of one block."""
-    code = block.code
-    status, name = status_of(code)
-    headers = [
-        ("content-type", "application/json"),
-        ("x-amzn-requestid", request_id),
-        ("x-amzn-errortype", name),
-    ]
-    if code.retry is Retry.NEVER:
-        headers.append(("x-should-retry", "false"))
-    elif code.retry is Retry.LATER:
-        seconds = block.retry_after_s or 1
-        headers.append(("retry-after", str(seconds)))
-        headers.append(("x-amz-retry-after", str(block.retry_after_ms or seconds * 1000)))
-    headers += [
-        ("x-s4fw-decision", "block"),
-        ("x-s4fw-reason", code.name),
-        ("x-s4fw-request-id", request_id),
-    ]
-    if block.allow is not None:
-        headers.append(("allow", block.allow))
+    status, name = status_of(block.code)
+    own = [("x-amzn-requestid", request_id), ("x-amzn-errortype", name)]
+    headers = blocks.head(block, request_id, own, "x-amz-retry-after")
     body = {
-        "message": f"S4 Firewall: {block.message} (request {request_id})",
-        "s4fw": {
-            "decision": "block",
-            "code": code.name,
-            "request_id": request_id,
-            **block.detail,
-        },
+        "message": blocks.sentence(block, request_id),
+        "s4fw": blocks.part(block, request_id),
     }
     return status, headers, orjson.dumps(body)
 
@@ -101,6 +78,6 @@ def error_event(code: Code, message: str, missing: int = 0) -> bytes:
     filled with zeros, so that the SDK finds its checksum wrong, and raises for that.
     """
     kind = _BY_CODE.get(code.name, _STREAM_ERROR)
-    payload = orjson.dumps({"message": f"S4 Firewall: {message}"})
+    payload = orjson.dumps({"message": blocks.PREFIX + message})
     fill = missing if missing <= _FILL_MAX else 0
     return bytes(fill) + eventstream.exception(kind, payload)
