@@ -72,7 +72,10 @@ class Books:
                     continue  # a death, or this moment, left a segment in two forms
             group.append(file)
         if not groups:
-            raise click.ClickException(f"there is no ledger in {self.directory}")
+            raise click.ClickException(
+                f"there is no ledger in {self.directory}: it is written where the configuration "
+                "says `ledger: {enabled: true}`"
+            )
         return [groups[place] for place in sorted(groups)]
 
     def read(self, chain: Sequence[SegmentFile]) -> Iterator[Piece]:

@@ -53,12 +53,16 @@ def command(context: click.Context, file: str | None, is_print: bool) -> None:
 def _summary(config: Config) -> str:
     """In a few words what was read, to notice a budget that is not there."""
     enforced = sum(budget.mode == "enforce" for budget in config.budgets)
-    budgets = f"{enforced} enforced and {len(config.budgets) - enforced} shadow budgets"
-    callers = f"{len(config.keys)} keys" if config.keys else "no keys"
+    budgets = f"{enforced} enforced and {_count(len(config.budgets) - enforced, 'shadow budget')}"
+    callers = _count(len(config.keys), "key") if config.keys else "no keys"
     instances = config.fleet.instances
     fleet = f", one of {instances} instances: 1/{instances} of every limit" if instances > 1 else ""
-    upstreams = f"{len(config.upstreams)} upstream(s)"
+    upstreams = _count(len(config.upstreams), "upstream")
     return f"{budgets}, {callers}, {upstreams}, digest {config.digest}{fleet}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 class _Dumper(yaml.SafeDumper):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,8 +53,17 @@ def _config(port: int, admin_port: int, folder: Path) -> dict[str, Any]:
     }
 
 
+def _program() -> str:
+    """How this program is called from here."""
+    own = Path(sys.executable).with_name("s4fw")
+    if not own.exists() or shutil.which("s4fw") == str(own):
+        return "s4fw"
+    return str(own.relative_to(Path.cwd()) if own.is_relative_to(Path.cwd()) else own)
+
+
 def _banner(stack: Stack) -> str:
     config = stack.config_path
+    program = _program()
     return f"""
 S4 Firewall is running in front of the built-in simulator: nothing leaves this machine.
 
@@ -73,9 +83,9 @@ Try it:
 Tenant acme has 5 cents a day, and such a call could cost 4.8 of them: the fourth is blocked.
 Then look where the money went:
 
-  .venv/bin/s4fw budgets -c {config}
-  .venv/bin/s4fw costs --by tenant -c {config}
-  .venv/bin/s4fw freeze -c {config}            (and freeze --release)
+  {program} budgets -c {config}
+  {program} costs --by tenant -c {config}
+  {program} freeze -c {config}            (and freeze --release)
 
 Ctrl-C stops it; what was spent is kept in {config.parent}.
 """
