@@ -74,8 +74,11 @@ def finished(verdict: Admitted) -> Verdict:
 class Offline:
     """The stages of one configuration over memory of their own."""
 
-    def __init__(self, config: Config, rates: RateCard, priced_as: str) -> None:
+    def __init__(
+        self, config: Config, rates: RateCard, priced_as: str, tokens: TokenCounter | None = None
+    ) -> None:
         """`priced_as`: the model whose price those have that have none."""
+        tokens = tokens or TokenCounter()
         self._rates = rates
         self._priced_as = priced_as
         self._now_ms = 1_000_000
@@ -87,7 +90,7 @@ class Offline:
             Read(_at_once),
             Route(list(config.upstreams.values())),
             Attribute(config.attribution, rates.priced_as, _KEY),
-            Quote(rates, Inputs(TokenCounter(), _at_once, counters, config.pricing.counting)),
+            Quote(rates, Inputs(tokens, _at_once, counters, config.pricing.counting)),
             Anomaly(watch, counters, frozenset(config.loops.may_override), self._clock),
         ])  # fmt: skip
 

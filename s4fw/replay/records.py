@@ -3,8 +3,9 @@
 Known shapes, each a JSON object a line:
 
 transcript   {"messages": [...], "calls": [2, 4, ...], "session", "model"}: request i is
-             messages[:calls[i]], of a chat; `calls` may be absent, then each message of the
-             assistant was a call's answer; "t": seconds of each call
+             messages[:calls[i]], of a chat; where `calls` is absent and the last message is the
+             assistant's, each message of the assistant was a call's answer; "t": seconds of each
+             call
 request      the body of a request of OpenAI's (chat, responses) or Anthropic's API
 wrapped      such a body under "body", "request" or "params", beside "url" or "path", "headers",
              "session", "timestamp", "response" (whose usage tells the output tokens): the input
@@ -69,9 +70,7 @@ def read(line: bytes) -> Record:
         raise BadRecord("is not JSON") from None
     if not isinstance(document, dict):
         raise BadRecord("is no object")
-    if isinstance(document.get("messages"), list) and (
-        isinstance(document.get("calls"), list) or "session" in document
-    ):
+    if _is_transcript(document):
         return _transcript(document)
     body = next((document[k] for k in _BODIES if isinstance(document.get(k), dict)), document)
     if not isinstance(body.get("messages", body.get("input")), list | str):
@@ -80,6 +79,19 @@ def read(line: bytes) -> Record:
 
 
 # -- transcripts ---
+
+
+def _is_transcript(document: Mapping[str, Any]) -> bool:
+    """Whether a line holds a session: it says where its calls were, or it ends with an answer, as
+    no request of an agent does."""
+    messages = document.get("messages")
+    if not isinstance(messages, list):
+        return False
+    if isinstance(document.get("calls"), list):
+        return True
+    last = messages[-1] if messages else None
+    ends_answered = isinstance(last, dict) and last.get("role") == "assistant"
+    return ends_answered and _named(document) != ""
 
 
 def _transcript(document: Mapping[str, Any]) -> Record:

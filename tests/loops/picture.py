@@ -169,6 +169,6 @@ def _draw_delays(axes: object, scores: list[Score]) -> None:
     axes.grid(axis="x", color="0.92")
     axes.set_axisbelow(True)
     axes.set_xlabel(
-        "calls of the loop until it would be stopped (soonest, latest); the line: the gate"
+        "calls of the loop before the stop (soonest, latest); line: gate"
     )
     axes.set_title("Invented runaways: shorter is better", loc="left", fontsize=11)

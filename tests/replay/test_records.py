@@ -38,8 +38,14 @@ def test_transcript_is_the_requests_that_its_agent_sent() -> None:
 
 def test_transcript_without_calls_has_one_for_each_answer() -> None:
     """Exports of chats know roles only."""
-    document = {"session": "s", "messages": [_USER, _SAID, _USER, _SAID, _USER]}
+    document = {"session": "s", "messages": [_USER, _SAID, _USER, _SAID]}
     assert [1, 3] == [len(json.loads(one.body)["messages"]) for one in asked(document)]
+
+
+def test_request_with_the_name_of_its_session_is_one_request() -> None:
+    """A flat log line looks like a transcript, but it ends with what waits for an answer."""
+    (one,) = asked({"session": "s", "model": "gpt-4o", "messages": [_USER, _SAID, _USER]})
+    assert (3, False) == (len(json.loads(one.body)["messages"]), one.begins)
 
 
 @pytest.mark.parametrize(
