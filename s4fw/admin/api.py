@@ -153,7 +153,8 @@ def _workers(facts: Facts, question: Question) -> Reply:
 
 
 def _events(facts: Facts, question: Question) -> Reply:
-    return as_json({"events": [shapes.event(e) for e in facts.events(_limit(question))]})
+    events = facts.events(_limit(question), question.parameters.get("kind"))
+    return as_json({"events": [shapes.event(e) for e in events]})
 
 
 def _costs(facts: Facts, question: Question) -> Reply:
@@ -201,7 +202,7 @@ ROUTES = (
     Route("GET", "/v1/status", Access.READ, _status),
     Route("GET", "/v1/budgets", Access.READ, _budgets),
     Route("GET", "/v1/workers", Access.READ, _workers),
-    Route("GET", "/v1/events", Access.READ, _events, frozenset({"limit"})),
+    Route("GET", "/v1/events", Access.READ, _events, frozenset({"kind", "limit"})),
     Route("GET", "/v1/costs", Access.READ, _costs, frozenset({"by", "limit"})),
     Route("GET", "/v1/loops", Access.READ, _loops),
     Route("POST", "/v1/loops/release", Access.CHANGE, _release_session),

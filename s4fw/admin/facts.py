@@ -74,7 +74,7 @@ class Event:
     """Something worth a person's look: a block, an overrun, a recovery, a reload, a freeze.
 
     `kind` is a word to filter by (block, shadow_block, overrun, accrued, recovery, gap, reload,
-    reload_refused, freeze, release, worker_exit, audit).  `level` is info, warning or alarm.
+    reload_refused, freeze, release, worker_exit, audit, alert).  `level` is info, warning or alarm.
     `message` is a sentence of ours; `fields` hold names and integers: budget_id, code, reason,
     request_id, worker, amount_nusd, and `scope` values under their dimension's name.
     """
@@ -152,8 +152,8 @@ class Facts(Protocol):
     def workers(self) -> list[WorkerFigures]:
         """A row per slot that is or was in use, by slot."""
 
-    def events(self, limit: int) -> list[Event]:
-        """The last events, newest first, at most `limit`."""
+    def events(self, limit: int, kind: str | None = None) -> list[Event]:
+        """The last events, newest first, at most `limit`; all, or those of one kind."""
 
     def costs(self, by: str) -> Costs:
         """Sums by one of COSTS_BY."""

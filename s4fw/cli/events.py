@@ -25,13 +25,19 @@ COLUMNS = (
 
 @click.command("events")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
-@click.option("--kind", help="Only events of this kind (block, recovery, reload, ...).")
+@click.option("--kind", help="Only events of this kind (alert, block, recovery, reload, ...).")
 @asks_firewall
 def command(firewall: AdminClient, as_json: bool, limit: int, kind: str | None) -> None:
-    """Show blocks, overruns, recoveries, reloads and freezes, newest first."""
-    events = firewall.get("/v1/events", limit=limit if kind is None else 1000)["events"]
-    if kind is not None:
-        events = [event for event in events if event["kind"] == kind][:limit]
+    """Show alerts, blocks, overruns, recoveries, reloads and freezes, newest first.
+
+    \b
+    s4fw events --kind alert     what was told to the webhook, with its numbers
+    s4fw events --kind block     who was refused, and why
+    """
+    asked: dict[str, str | int] = (
+        {"limit": limit} if kind is None else {"limit": limit, "kind": kind}
+    )
+    events = firewall.get("/v1/events", **asked)["events"]
     if as_json:
         show.print_json({"events": events})
     else:

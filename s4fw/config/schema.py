@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from s4fw.config.alerts import Alerts
 from s4fw.config.attribution import Attribution
 from s4fw.config.budgets import BUDGETS_MAX, Budget
 from s4fw.config.cloudwatch import CloudWatch
@@ -54,6 +55,7 @@ class Config(Section):
     )
     ledger: Ledger = setting("A line for each exchange, chained and signed.", {})
     cloudwatch: CloudWatch = setting("Metrics sent to Amazon CloudWatch.", {})
+    alerts: Alerts = setting("What is worth telling somebody at once, and where to.", {})
     paths: Paths = setting("Where state is kept.", {})
 
     source_path: str | None = Field(None, alias="(source)", exclude=True)

@@ -36,6 +36,12 @@ class Ledger(Protocol):
     def close(self) -> None: ...
 
 
+class Habits(Protocol):
+    """Who looks at every row for what is out of the ordinary (`s4fw.observe.habits`)."""
+
+    def note(self, row: JournalRow, names: Sequence[str | None]) -> None: ...
+
+
 class Bookkeeper:
     """One steward's books.  `turn` each 100 ms, `close` at the end."""
 
@@ -48,6 +54,7 @@ class Bookkeeper:
         budget_of: BudgetOf,
     ) -> None:
         self.scribe: Ledger | None = None  # where a ledger is written, set before the first turn
+        self.habits: Habits | None = None  # as the ledger
         self._table = table
         self._file = file
         self._table_id = table_id
@@ -145,7 +152,7 @@ class Bookkeeper:
         rows, tail = self._table.drain(slot, self.spend.tails[slot], ROWS_AT_ONCE)
         sums: dict[tuple[int, ...], list[int]] = {}
         named: dict[tuple[int, ...], list[str | None]] = {}
-        scribe, spend = self.scribe, self.spend
+        scribe, spend, habits = self.scribe, self.spend, self.habits
         for row in journal.read(rows):
             columns = columns_of(row)
             if columns is not None:
@@ -160,6 +167,8 @@ class Bookkeeper:
                 names = named[row.values] = self._names_of(row.values)
             spend.tally.note(row, names)
             spend.outcomes.note(row, names)
+            if habits is not None:
+                habits.note(row, names)
             if is_told(row):
                 self._events.note_row(row, names, self._budget_of)
             if scribe is not None:

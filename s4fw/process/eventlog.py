@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from heapq import merge
 from itertools import islice
 
 from s4fw.admin.facts import Event
@@ -12,6 +13,11 @@ from s4fw.core.reason import Reason
 from s4fw.ledger.journal import Decision, JournalRow, Kind
 
 EVENTS_MAX = 1000  # what /v1/events promises
+RARE_MAX = 500
+# What comes with the traffic; a storm of it must not push out what came once.
+COMMON = frozenset({
+    "accrued", "block", "clamp", "correction", "loop_warning", "overrun", "reroute", "shadow_block",
+})  # fmt: skip
 
 Names = Sequence[str | None]
 BudgetOf = Callable[[tuple[int, int]], str | None]  # of a cell: index, generation
@@ -21,14 +27,16 @@ class EventLog:
     """The last events in memory; a steward that dies forgets them, the money it does not."""
 
     def __init__(self) -> None:
-        self._events: deque[Event] = deque(maxlen=EVENTS_MAX)
+        self._common: deque[Event] = deque(maxlen=EVENTS_MAX)
+        self._rare: deque[Event] = deque(maxlen=RARE_MAX)
 
     def note(self, event: Event) -> None:
-        self._events.append(event)
+        (self._common if event.kind in COMMON else self._rare).append(event)
 
-    def newest(self, limit: int) -> list[Event]:
-        """Newest first."""
-        return list(islice(reversed(self._events), limit))
+    def newest(self, limit: int, kind: str | None = None) -> list[Event]:
+        """Newest first; of one kind only where it is given."""
+        both = merge(reversed(self._common), reversed(self._rare), key=lambda e: -e.at_ns)
+        return list(islice((e for e in both if kind is None or e.kind == kind), limit))
 
     def note_row(self, row: JournalRow, names: Names, budget_of: BudgetOf) -> None:
         """Keep a row that is worth a person's look; `names` are its values by dimension."""

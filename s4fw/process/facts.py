@@ -120,8 +120,8 @@ class StewardFacts:
         kinds = [info.kind for info in self._table.slots()]
         return read_workers(self._table, lambda slot: KIND_NAMES[kinds[slot]])
 
-    def events(self, limit: int) -> list[Event]:
-        return self._events.newest(limit)
+    def events(self, limit: int, kind: str | None = None) -> list[Event]:
+        return self._events.newest(limit, kind)
 
     def costs(self, by: str) -> Costs:
         assert by in COSTS_BY

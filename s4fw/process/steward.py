@@ -24,6 +24,7 @@ from s4fw.core.counter import COUNTER_INDEX
 from s4fw.ledger.table import TableBusy, TableFull
 from s4fw.ledger.upkeep import Upkeep
 from s4fw.ledger.window import Clock
+from s4fw.process.alertdesk import AlertDesk
 from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.cellnames import CellNames
@@ -79,6 +80,10 @@ class Steward:
             seat.config.cloudwatch, loop, self.facts.snapshot, lambda: self._books.open_spend,
             self._tell_of,
         )  # fmt: skip
+        self._alerts = AlertDesk(
+            seat.config, loop, self.facts.budgets, self.facts.hear, self._tell_of
+        )
+        self._books.habits = self._alerts.rows
         self._keeper = Keeper(estate.credentials.of_steward, loop, self._tell)
         self._adopt(seat.config, seat.generation, estate.rates.version)
         self._over = loop.create_future()
@@ -99,6 +104,7 @@ class Steward:
         self._table.set_state(DRAINING)
         await server.close()
         self._books.close()
+        await self._alerts.close()
         await self._cloudwatch.close()
         if self._ledger is not None:
             await self._ledger.close()
@@ -124,6 +130,7 @@ class Steward:
         self.facts.adopt(config, generation, prices_version)
         self._keeper.adopt(config)
         self._cloudwatch.adopt(config.cloudwatch)
+        self._alerts.adopt(config)
         if self._ledger is not None:
             self._ledger.adopt(config)
 
@@ -195,6 +202,8 @@ class Steward:
         self._durability.tick()
         self._tell_of_marks()
         self._cloudwatch.tick()
+        if self._books.open_spend is not None:
+            self._alerts.tick()
         self._auditor.look()
         try:
             self._upkeep.open_undivided()

@@ -113,8 +113,8 @@ class ScriptedFacts:
     def workers(self) -> list[WorkerFigures]:
         return self.worker_rows
 
-    def events(self, limit: int) -> list[Event]:
-        return self.event_rows[:limit]
+    def events(self, limit: int, kind: str | None = None) -> list[Event]:
+        return [e for e in self.event_rows if kind is None or e.kind == kind][:limit]
 
     def costs(self, by: str) -> Costs:
         return Costs(NOON_S, self.cost_rows)
