@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """One monotone figure; `unit` is a word for people and for the metrics' suffix."""
+    """One monotone figure; `unit` is a word for people and for the metrics' suffix.  The word in
+    the table counts parts of it, `per_unit` (a power of ten) to one."""
 
     name: str
     unit: str
     sentence: str
+    per_unit: int = 1
 
 
 COUNTERS = (
@@ -58,7 +60,7 @@ COUNTERS = (
     Counter("upstream_timeouts", "errors", "Those of the upstream errors that were silence."),
     Counter("shed", "requests", "Requests and connections refused for lack of room."),
     Counter("loop_ticks", "ticks", "Times the event loop's delay was measured."),
-    Counter("loop_late_us", "microseconds", "How late those ticks were, together."),
+    Counter("loop_late", "seconds", "How late those ticks were, together.", 1_000_000),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
 # Places of a worker's counter area, from here on, that hold learned token factors instead: see

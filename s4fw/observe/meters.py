@@ -56,7 +56,9 @@ RESETS_AT = _budget(
 )
 IS_FROZEN = _budget("frozen", "1 or 0", "Whether the budget, or everything, is frozen.")
 
-WORKER_UP = _worker("up", "1 or 0", "Whether the slot's process is alive.", ("worker", "state"))
+WORKER_UP = _worker(
+    "up", "1 or 0", "Whether the slot's process is alive.", ("worker", "kind", "state")
+)
 HEARTBEAT_AGE = _worker("heartbeat_age_seconds", "seconds", "Time since the worker's last beat.")
 WORKER_LEASES = _worker("open_leases", "leases", "Reservations the worker holds.")
 RING_LAG = _worker("journal_lag_rows", "rows", "Journal rows the steward has not taken yet.")

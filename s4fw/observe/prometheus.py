@@ -54,7 +54,11 @@ def render(snapshot: Snapshot) -> bytes:
 def counter_meter(counter: Counter, is_per_worker: bool) -> Meter:
     """The metric family of a counter of the data plane: the one place that names it."""
     is_gauge = counter.name in GAUGES
-    name = f"s4fw_{'worker_' if is_per_worker else ''}{counter.name}{'' if is_gauge else '_total'}"
+    name = f"s4fw_{'worker_' if is_per_worker else ''}{counter.name}"
+    if counter.per_unit != 1:
+        name += f"_{counter.unit}"
+    if not is_gauge:
+        name += "_total"
     labels = ("worker",) if is_per_worker else ()
     sentence = counter.sentence.removesuffix(" (a gauge).").removesuffix(".") + "."
     return Meter(name, "gauge" if is_gauge else "counter", counter.unit, sentence, labels)
@@ -111,15 +115,15 @@ def _instance(gauges: dict[str, int]) -> Iterator[tuple[Meter, Iterable[Sample]]
 def _counters(workers: list[WorkerFigures]) -> Iterator[tuple[Meter, Iterable[Sample]]]:
     for counter in COUNTERS:
         total = sum(w.counters[counter.name] for w in workers)
-        yield counter_meter(counter, False), [((), str(total))]
+        yield counter_meter(counter, False), [((), decimal(total, counter.per_unit))]
     for counter in COUNTERS:
-        samples = [(_of(w), str(w.counters[counter.name])) for w in workers]
+        samples = [(_of(w), decimal(w.counters[counter.name], counter.per_unit)) for w in workers]
         yield counter_meter(counter, True), samples
 
 
 def _workers(workers: list[WorkerFigures]) -> Iterator[tuple[Meter, Iterable[Sample]]]:
     live = [w for w in workers if w.is_live]
-    up = [([*_of(w), ("state", w.state)], str(int(w.is_live))) for w in workers]
+    up = [([*_of(w), ("kind", w.kind), ("state", w.state)], str(int(w.is_live))) for w in workers]
     yield meters.WORKER_UP, up
     yield meters.HEARTBEAT_AGE, [(_of(w), decimal(w.heartbeat_age_ms, 1000)) for w in live]
     yield meters.WORKER_LEASES, [(_of(w), str(w.leases)) for w in workers]

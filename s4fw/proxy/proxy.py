@@ -31,7 +31,7 @@ _BLOCKED_POLICY = COUNTER_INDEX["blocked_policy"]
 _CONNECTIONS = COUNTER_INDEX["connections"]
 _INVALID = COUNTER_INDEX["invalid"]
 _IN_FLIGHT = COUNTER_INDEX["in_flight"]
-_LOOP_LATE_US = COUNTER_INDEX["loop_late_us"]
+_LOOP_LATE = COUNTER_INDEX["loop_late"]  # in microseconds
 _LOOP_TICKS = COUNTER_INDEX["loop_ticks"]
 _OPEN_CONNECTIONS = COUNTER_INDEX["open_connections"]
 _SHED = COUNTER_INDEX["shed"]
@@ -200,7 +200,7 @@ class Proxy:
 
     def _count_tick(self, late_ns: int) -> None:
         self.counters[_LOOP_TICKS] += 1
-        self.counters[_LOOP_LATE_US] += max(0, late_ns) // 1000
+        self.counters[_LOOP_LATE] += max(0, late_ns) // 1000
 
     def count(self, index: int, amount: int = 1) -> None:
         """Add to a counter."""

@@ -169,8 +169,8 @@ def test_render_used_ratio_is_rounded_down(used: int, limit: int, expected: str)
 def test_render_dead_worker_is_down_and_has_no_heartbeat() -> None:
     """An age that grows for ever would hide behind a healthy average."""
     families = parse(render(Snapshot([], [worker(0), worker(1, is_live=False, state="dead")])))
-    assert 1 == families["s4fw_worker_up"].value(worker="0", state="ready")
-    assert 0 == families["s4fw_worker_up"].value(worker="1", state="dead")
+    assert 1 == families["s4fw_worker_up"].value(worker="0", kind="worker", state="ready")
+    assert 0 == families["s4fw_worker_up"].value(worker="1", kind="worker", state="dead")
     assert [{("worker", "0")}] == [
         set(labels) for labels in families["s4fw_worker_heartbeat_age_seconds"].samples
     ]
