@@ -56,13 +56,6 @@ class Guard:
         if len(self._good) < _NAMES_REMEMBERED_MAX:  # names come from callers
             self._good.add(name)
 
-    def check_inner(self, names: Iterable[str], where: str) -> None:
-        """The same for the members of an object within the body, named `where` in the refusal."""
-        for name in names:
-            if name not in self._metered and fold(name) in self._guarded:
-                guarded = self._guarded[fold(name)]
-                raise Refusal(AMBIGUOUS_FIELD, f"a field of `{where}` reads like `{guarded}`")
-
 
 def integer(document: Document, name: str, least: int, most: int) -> int | None:
     """A field that is an integer, or null.  Raises Refusal."""

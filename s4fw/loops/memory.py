@@ -49,13 +49,11 @@ EPISODE: Final = 16  # see `loops.episodes`
 EPISODE_RULE: Final = 17
 EPISODE_TURN: Final = 18  # of the whole transcript, with which the loop began
 EPISODE_MS: Final = 19
-EPISODE_SPENT: Final = 20  # SPENT_NUSD when it began
 FOLLOWED: Final = 21  # turns since a would-be block
 FOLLOWED_NEW: Final = 22  # of those, with something new
 TENANT: Final = 23  # index of the tenant's record
 RETRIES_MS: Final = 24  # start of the minute in which retries are counted
 RETRIES: Final = 25
-WARNED: Final = 26  # bits of rules that were told in this session
 FIRST_TURNS: Final = 27  # of the first body that was seen
 IS_DEAR: Final = 28  # its turns keep costing more than the tenant's others
 SPENT_AT: Final = 32  # 32 words: SPENT_NUSD when turn n began, at n modulo 32
@@ -84,10 +82,6 @@ TENANT_TALLIES: Final = 32  # of each rule the words of a tally
 TALLY_WORDS: Final = 10
 WARNED_TURNS, WOULD_BLOCK, BLOCKED, WASTED_NUSD, PROVED, DISPROVED, UNCERTAIN, EPISODES = range(8)
 SAVED_NUSD, FOUND_TURNS = range(8, 10)
-TALLY: Final = (
-    *("warned", "would_block", "blocked", "wasted_nusd"),
-    *("proved", "disproved", "uncertain", "episodes", "saved_nusd", "turns"),
-)
 assert TENANT_TALLIES + TALLY_WORDS * len(RULES) <= TENANT_WORDS
 
 _HEAD_WORDS: Final = 64

@@ -22,7 +22,7 @@ from s4fw.core.request import Run
 from s4fw.tokens import BYTES, O200K_BASE, TokenCounter
 from s4fw.tokens.factors import PLAIN, Factors, Family, family_of
 
-STRICT, CALIBRATED, EXACT = COUNTING = ("strict", "calibrated", "exact")
+STRICT, CALIBRATED, EXACT = ("strict", "calibrated", "exact")
 
 # tiktoken takes about 45 us for 1 kB of English (108 kB: 4.8 ms); up to this size it is counted at
 # once and stays below 2 ms, a larger rest is counted in a thread.

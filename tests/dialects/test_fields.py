@@ -40,13 +40,6 @@ def test_guard_foreign_name_is_refused_unless_the_shape_reads_it() -> None:
     fields.Guard(["a", "b"], ["b"]).check("b")
 
 
-def test_guard_inner_names_are_refused_alike() -> None:
-    """The same trick one level down."""
-    guard = fields.Guard(["mode"], [])
-    guard.check_inner(["mode", "other"], "reasoning")
-    assert "ambiguous_field" == code(guard.check_inner, ["Mode"], "reasoning")
-
-
 @pytest.mark.parametrize("value", [True, 1.0, "1", [1], -1, 11, 2**63])
 def test_integer_that_is_none_is_refused(value: Any) -> None:
     """`true` is an integer to a naive check, and 1.0 to another."""

@@ -27,7 +27,6 @@ CITATIONS_TOKENS = 1_000  # how to cite, once for each document that may be cite
 CONTEXT = 20_000_000
 
 _TEXT_DOCUMENTS = frozenset({"csv", "html", "txt", "md"})
-_OTHER_DOCUMENTS = frozenset({"pdf", "doc", "docx", "xls", "xlsx"})
 # A block that is not known: one whose name says that it stands for something else is refused.
 _REFERENCE = re.compile(r"image|audio|video|file|document|media|speech|pdf|uri|url", re.IGNORECASE)
 _ELSEWHERE = frozenset({"s3Location", "s3Uri", "uri", "url"})
