@@ -6,12 +6,16 @@ nobody can close another caller's; they are bounded and live in this process onl
 (the oldest, or all at the steward's death) was charged but never gets an outcome.  The counts
 themselves stand in `spend.json`.
 
+What callers cost is only laid by, a row an entry, until an outcome makes it worth sorting: whoever
+never reports pays next to nothing for it.
+
 The row of an outcome may lie in another worker's ring than the rows of what it closes, and be read
 before them.  So it waits until every ring was read once more.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -47,42 +51,52 @@ class OutcomeFigures:
 class Outcomes:
     """Sums by value, and what is still open."""
 
-    __slots__ = ("_due", "_heard", "_requests", "_sessions", "_sums")
+    __slots__ = ("_due", "_fresh", "_heard", "_is_used", "_requests", "_sessions", "_sums")
 
     def __init__(self) -> None:
         self._sums: dict[str, dict[str, list[int]]] = {name: {} for name in OUTCOMES_BY}
         # What a request cost, with its key and session; what a key's session cost so far.
         self._requests: dict[bytes, tuple[str, str | None, int]] = {}
         self._sessions: dict[tuple[str, str], int] = {}
+        # What was not sorted into these yet: request, values by dimension, charge.
+        self._fresh: deque[tuple[bytes, Sequence[str | None], int]] = deque(maxlen=OPEN_MAX)
+        self._is_used = False  # an outcome was reported at some time
         self._heard: list[_Reported] = []
         self._due: list[_Reported] = []
 
     def note(self, row: JournalRow, names: Sequence[str | None]) -> None:
         """Take one row; `names` are its values by dimension."""
-        key = names[_KEY]
-        if key is None:
+        if names[_KEY] is None:
             return  # only callers with a key report
-        if row.kind is Kind.EVENT:
-            if row.reason in (Reason.SUCCEEDED, Reason.FAILED):
-                is_success = row.reason is Reason.SUCCEEDED
-                self._heard.append((row.request.hex(), is_success, list(names)))
-        elif row.charged_nusd and row.kind in (Kind.SETTLE, Kind.RECOVER):
-            self._open(row, key, names[_SESSION])
+        charged = row.charged_nusd
+        if charged:
+            if row.kind is not Kind.CORRECT:
+                self._fresh.append((row.request, names, charged))
+                if len(self._fresh) == OPEN_MAX and self._is_used:
+                    self._sort()
+        elif row.kind is Kind.EVENT and row.reason in (Reason.SUCCEEDED, Reason.FAILED):
+            is_success = row.reason is Reason.SUCCEEDED
+            self._heard.append((row.request.hex(), is_success, list(names)))
 
     def settle(self) -> None:
         """All rings were read to their end: close what waited for that."""
         if self._due or self._heard:
+            self._is_used = True
+            self._sort()
             for request, is_success, names in self._due:
                 self._close(bytes.fromhex(request), is_success, names)
             self._due, self._heard = self._heard, []
 
-    def _open(self, row: JournalRow, key: str, session: str | None) -> None:
-        self._requests[row.request] = (key, session, row.charged_nusd)
-        _bound(self._requests)
-        if session is not None:
-            before = self._sessions.pop((key, session), 0)
-            self._sessions[key, session] = before + row.charged_nusd
-            _bound(self._sessions)
+    def _sort(self) -> None:
+        for request, names, charged in self._fresh:
+            key, session = names[_KEY] or "", names[_SESSION]
+            self._requests[request] = (key, session, charged)
+            _bound(self._requests)
+            if session is not None:
+                before = self._sessions.pop((key, session), 0)
+                self._sessions[key, session] = before + charged
+                _bound(self._sessions)
+        self._fresh.clear()
 
     def _close(self, request: bytes, is_success: bool, names: Sequence[str | None]) -> None:
         key, session = names[_KEY] or "", names[_SESSION]
@@ -130,6 +144,7 @@ class Outcomes:
                 for value, (successes, failures, useful, failing) in document[name].items():
                     counts = [int(successes), int(failures), int(useful), int(failing)]
                     outcomes._sums[name][str(value)] = counts
+            outcomes._is_used = any(outcomes._sums.values())
             for request, is_success, names in document["waiting"]:
                 if len(bytes.fromhex(request)) != len(_NO_REQUEST) or len(names) != len(DIMENSIONS):
                     raise ValueError("no outcome")

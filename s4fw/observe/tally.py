@@ -104,26 +104,22 @@ class Tally:
 
     def note(self, row: JournalRow, names: Sequence[str | None]) -> None:
         """Count one row; `names` are its values by dimension."""
-        if row.kind is Kind.BLOCK:
-            self._decided("block", row.code or "unknown")
+        kind, reason = row.kind, row.reason
+        if kind is Kind.BLOCK:
+            key = ("block", row.code or "unknown")
+        elif kind in _DECIDED:
+            key = (_DECISIONS[row.decision], _REASONS[reason])
+        else:
             return
-        if row.kind not in _DECIDED:
-            return
-        self._decided(_DECISIONS[row.decision], _REASONS[row.reason])
-        if row.kind not in _TIMED or row.reason is Reason.NOT_SENT:
-            return
-        self.overhead_us.add(row.sent_us)
-        self._of(names[_MODEL] or OTHER, names[_PROVIDER] or OTHER).note(row)
-
-    def _decided(self, decision: str, reason: str) -> None:
-        key = (decision, reason)
         self.decisions[key] = self.decisions.get(key, 0) + 1
+        if kind in _TIMED and reason is not Reason.NOT_SENT:
+            self.overhead_us.add(row.sent_us)
+            of = (names[_MODEL] or OTHER, names[_PROVIDER] or OTHER)
+            found = self.models.get(of)
+            (self._made(of) if found is None else found).note(row)
 
-    def _of(self, model: str, provider: str) -> ModelTally:
-        found = self.models.get((model, provider))
-        if found is not None:
-            return found
-        key = (model, provider) if len(self.models) < MODELS_MAX else (OTHER, OTHER)
+    def _made(self, of: tuple[str, str]) -> ModelTally:
+        key = of if len(self.models) < MODELS_MAX else (OTHER, OTHER)
         return self.models.setdefault(key, ModelTally())
 
     def document(self) -> dict[str, Any]:
