@@ -150,12 +150,11 @@ def render(console: Console, tallies: Tallies, offline: Offline, priced_as: str)
 
 
 def _columns(total: Row, benign: int, has_labels: bool) -> list[Column]:
+    """Labels say more than hindsight: where there are some, they stand in its place."""
     texts = _cells(total, benign, has_labels)
-    names = ["Rule", "Warned", "Sessions", "Would block", "Calls saved", "Saved", "Loop, turns"]
-    names += ["By hindsight", "false at most"]
-    if has_labels:
-        names += ["Loops caught", "Falsely", "at most"]
-    wide = {"Warned", "Loop, turns", "false at most"}
+    names = ["Rule", "Warned", "Sessions", "Blocks", "Calls", "Saved", "Turns"]
+    names += ["Caught", "Falsely", "at most"] if has_labels else ["Right", "Wrong", "at most"]
+    wide = {"Warned", "Sessions", "Turns"}
     return [
         Column(name, name != "Rule", name in wide, text)
         for name, text in zip(names, texts, strict=True)
@@ -172,13 +171,12 @@ def _cells(row: Row, benign: int, has_labels: bool) -> list[str]:
         show.count(row.calls_saved),
         usd(row.saved_nusd),
         f"{row.turns_of_loops / row.episodes:.1f}" if row.episodes else "",
-        f"{row.proved:,} right, {row.disproved:,} wrong" if row.episodes else "",
-        percent(facts["false_share_max_by_hindsight"]),
     ]
     if has_labels:
-        cells += [show.count(row.caught), show.count(row.wrong)]
-        cells.append(percent(facts["false_share_max_by_labels"]))
-    return cells
+        bound = facts["false_share_max_by_labels"]
+        return [*cells, show.count(row.caught), show.count(row.wrong), percent(bound)]
+    bound = facts["false_share_max_by_hindsight"]
+    return [*cells, show.count(row.proved), show.count(row.disproved), percent(bound)]
 
 
 def percent(share: float | None) -> str:
@@ -187,6 +185,13 @@ def percent(share: float | None) -> str:
 
 
 def _notes(tallies: Tallies, total: Row, priced_as: str) -> Iterable[str]:
+    yield (
+        "calls and dollars: of the requests that would have been refused; turns: of a loop when it"
+        " was found; at most: the share of false ones, with 95 % confidence"
+    )
+    if tallies.labelled:
+        judged = f"{total.proved:,} right, {total.disproved:,} wrong, {total.uncertain:,} open"
+        yield f"by what came after, without the labels: {judged}"
     yield (
         f"{tallies.sessions:,} sessions, {tallies.requests:,} requests of"
         f" {usd(tallies.cost_nusd)}: input at the uncached rate, output where it was recorded"

@@ -11,7 +11,15 @@ import pytest
 from click.testing import CliRunner, Result
 
 from s4fw.cli import main
-from tests.cli.looking import fields
+from s4fw.cli.replay import _PLAIN, render
+from s4fw.config.load import parse
+from s4fw.loops import memory
+from s4fw.loops.rules import NUMBER
+from s4fw.loops.tenants import Tenants, add
+from s4fw.pricing import RateCard
+from s4fw.replay.offline import Offline
+from s4fw.replay.tallies import Tallies
+from tests.cli.looking import fields, on_terminal
 from tests.loops import families
 from tests.loops.shapes import SHAPES
 
@@ -141,3 +149,18 @@ def test_replay_of_a_damaged_file_or_label_exits_1(tmp_path: Path) -> None:
     result = replay(path, "--labels", bad)
     assert 1 == result.exit_code
     assert "line 2" in result.stderr
+
+
+def test_replay_fits_terminals(tmp_path: Path) -> None:
+    """80 columns, with labels and the longest name of a rule."""
+    tallies = Tallies({"a": "benign"})
+    tallies.labelled["benign"] = 3_907
+    offline = Offline(parse(_PLAIN, "", {}), RateCard.load(), "gpt-4o")
+    at = Tenants(offline.memory).place("acme")
+    for word in (memory.EPISODES, memory.WOULD_BLOCK, memory.WARNED_TURNS):
+        add(offline.memory, at, NUMBER["spend-after-failures"], word, 12_345)
+    add(offline.memory, at, NUMBER["spend-after-failures"], memory.SAVED_NUSD, 10**13)
+    for width in (80, 110):
+        lines = on_terminal(width, lambda console: render(console, tallies, offline, "gpt-4o"))
+        row = next(line for line in lines if line.startswith("spend-after-failures"))
+        assert {"12,345", "$10,000.00", "0.10%"} <= set(row.split())
