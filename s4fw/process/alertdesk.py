@@ -32,7 +32,8 @@ from s4fw.process.witness import LEVELS
 log = logging.getLogger(__name__)
 
 EVENT = "alert"
-LOOK_S = 5.0
+LOOK_S = 2.0
+LOOK_SHARE = 50  # at least this many times as long as a look took lies between two
 LAST_SEND_S = 3.0  # how long an orderly end waits for what is left
 _NEVER_AGAIN_S = 7 * 86400  # the age of prices is no news the next hour
 
@@ -76,12 +77,14 @@ class AlertDesk:
             self._is_open = True
             self._book.open()
             self._couriers = self._started()
-        now_s, rules = int(time.time()), self._rules
-        if time.monotonic() >= self._look_at_s:
+        now_s = int(time.time())
+        started_s = time.monotonic()
+        if started_s >= self._look_at_s:
             for alert in self._found(now_s):
                 self._consider(alert, now_s)
-            self._look_at_s = time.monotonic() + LOOK_S
-        self._book.keep(now_s, max(rules.repeat_s, _NEVER_AGAIN_S))
+            took_s = time.monotonic() - started_s
+            self._look_at_s = started_s + max(LOOK_S, LOOK_SHARE * took_s)
+        self._keep(now_s)
 
     async def close(self) -> None:
         """Bring the last of it, for a while; what is left, the next steward brings."""
@@ -93,7 +96,7 @@ class AlertDesk:
         ]
         await asyncio.gather(*closing)
         await asyncio.sleep(0)  # what the threads said last
-        self._book.keep(int(time.time()), max(self._rules.repeat_s, _NEVER_AGAIN_S))
+        self._keep(int(time.time()))
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -125,7 +128,7 @@ class AlertDesk:
         fields = alert.fields | ({"held_back": held_back} if held_back else {})
         letter = _letter(alert, fields, now_s)
         self._book.owe(letter, self._couriers)
-        self._book.keep(now_s, max(rules.repeat_s, _NEVER_AGAIN_S))
+        self._keep(now_s)
         self._say(alert, fields)
         for courier in self._couriers.values():
             courier.offer(letter)
@@ -146,13 +149,20 @@ class AlertDesk:
             courier = Courier(
                 place,
                 partial(self._later, self._tell),
-                partial(self._later, self._book.settle, place.name),
+                partial(self._later, self._settle, place.name),
             )
             courier.start()
             for letter in self._book.owed_to(place.name):
                 courier.offer(letter)
             made[place.name] = courier
         return made
+
+    def _settle(self, place: str, letter_id: str) -> None:
+        self._book.settle(place, letter_id)
+        self._keep(int(time.time()))  # at once: what is forgotten here is brought again
+
+    def _keep(self, now_s: int) -> None:
+        self._book.keep(now_s, max(self._rules.repeat_s, _NEVER_AGAIN_S))
 
     def _later(self, call: Callable[..., None], *arguments: str) -> None:
         """From a thread."""

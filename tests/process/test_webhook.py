@@ -141,9 +141,7 @@ def test_metadata_address_is_refused_also_by_number() -> None:
 def couriered(there: Receiver, count: int, pauses_s: tuple[float, ...]) -> tuple[list[str], ...]:
     told: list[str] = []
     settled: list[str] = []
-    courier = Courier(
-        hook(there.url), lambda kind, *_: told.append(kind), settled.append, pauses_s
-    )
+    courier = Courier(hook(there.url), lambda kind, *_: told.append(kind), settled.append, pauses_s)
     courier.start()
     for number in range(count):
         courier.offer(Letter(f"al_{number}", int(time.time()), "k", "alarm", "t", b"{}"))
