@@ -11,6 +11,7 @@ import pytest
 from s4fw.admin.api import ROUTES
 from s4fw.admin.auth import Access
 from s4fw.admin.facts import Cost, Event
+from s4fw.observe.outcomes import OutcomeFigures
 from tests.admin.scripted import (
     NOON_S,
     TOKEN,
@@ -132,6 +133,20 @@ def test_events_limit_gives_the_newest(opened: Listening) -> None:
     events = document(opened.ask("GET", "/v1/events?limit=2"))["events"]
     assert ["2026-11-21T12:00:02.000Z", "2026-11-21T12:00:01.000Z"] == [e["at"] for e in events]
     assert {"amount_nusd": 2} == events[0]["fields"]
+
+
+def test_outcomes_tell_what_a_success_costs_with_its_failures(opened: Listening) -> None:
+    """Three attempts for one success: the price of the success is all three."""
+    opened.facts.outcome_rows = [
+        OutcomeFigures("acme", 2, 4, 60, 41),
+        OutcomeFigures("globex", 0, 1, 0, 90),
+    ]
+    answer = document(opened.ask("GET", "/v1/outcomes?by=feature"))
+    assert "feature" == answer["by"]
+    assert [("globex", None), ("acme", 50)] == [
+        (row["value"], row["nusd_per_success"]) for row in answer["outcomes"]
+    ]
+    assert (400, "invalid_query") == refusal(opened.ask("GET", "/v1/outcomes?by=session"))
 
 
 def test_costs_cut_by_limit_dearest_first_and_total_of_all(opened: Listening) -> None:

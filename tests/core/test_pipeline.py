@@ -185,3 +185,20 @@ def test_admit_free_route_sees_only_stages_for_free_routes() -> None:
 def test_request_ids_of_two_exchanges_differ() -> None:
     """An id names one exchange in the journal, the lease and the answer."""
     assert an_exchange().id != an_exchange().id
+
+
+class OnlyFree(Recorder):
+    """A stage that only has to do with routes without money."""
+
+    is_for_free_routes = True
+    is_for_metered_routes = False
+
+
+def test_admit_asks_a_stage_only_on_routes_that_it_is_for() -> None:
+    """What is for few requests must cost the others nothing."""
+    calls: list[str] = []
+    pipeline = Pipeline([OnlyFree("free", calls), Recorder("money", calls)])
+    pipeline.admit(an_exchange())
+    assert ["admit money"] == calls
+    pipeline.admit(an_exchange(is_metered=False))
+    assert ["admit money", "admit free"] == calls
