@@ -231,6 +231,7 @@ class CloudWatchDesk:
             self._due_s = now_s + self._config.interval_s
             self._publisher = Publisher(Client(self._config), self._tell_later)
             self._publisher.start()
+            self._tell("cloudwatch", "info", "metrics are sent to CloudWatch from now on")
         elif now_s >= self._due_s:
             self._due_s = now_s + self._config.interval_s
             self._offer(self._deltas, spend)

@@ -166,7 +166,10 @@ def test_firewall_sends_spend_by_tenant_and_its_health(aws: Cloud, tmp_path: Pat
     with Simulator(tmp_path) as simulator:
         config = firewall_config(simulator, cloudwatch=section, server={"workers": 1})
         with Firewall(tmp_path, config, env=aws.env) as firewall:
-            time.sleep(1.2)  # the first look, from where on growth is sent
+            wait_until(
+                lambda: "cloudwatch" in {e["kind"] for e in firewall.admin("/v1/events")["events"]},
+                "the first look, from where on growth is sent",
+            )
             body = {
                 "model": "mock-small",
                 "max_tokens": 10,
