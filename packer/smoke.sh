@@ -27,13 +27,14 @@ wait_for() { # WORDS FILE
     return 1
 }
 
-as_service "$bin" sim --port 18090 >"$work/sim" 2>&1 &
+as_service "$bin" sim --port 0 >"$work/sim" 2>&1 &
 pids="$pids $!"
-wait_for ready "$work/sim"
-cat >"$work/s4fw.yaml" <<'END'
-server: {port: 18080, workers: 1}
-admin: {port: 18081}
-upstreams: {openai: {base_url: "http://127.0.0.1:18090"}}
+wait_for "^ready http" "$work/sim"
+simulator=$(sed -n 's/^ready \(http[^ ]*\).*/\1/p' "$work/sim")
+cat >"$work/s4fw.yaml" <<END
+server: {port: 0, workers: 1}
+admin: {port: 0}
+upstreams: {openai: {base_url: "$simulator"}}
 pricing: {overrides: {mock-small: {input_usd_per_mtok: 1, output_usd_per_mtok: 2, max_output_tokens: 256}}}
 budgets: [{id: smoke, per: [], window: day, limit_usd: 1}]
 END
@@ -41,14 +42,16 @@ chmod 0644 "$work/s4fw.yaml"
 as_service env "RUNTIME_DIRECTORY=$work/run" "STATE_DIRECTORY=$work/state" \
     "$bin" serve --config "$work/s4fw.yaml" >"$work/out" 2>&1 &
 pids="$pids $!"
-wait_for "s4fw ready" "$work/out"
-/opt/s4fw/bin/python - <<'END'
+wait_for "^s4fw ready http" "$work/out"
+url=$(sed -n 's/^s4fw ready \(http[^ ]*\).*/\1/p' "$work/out")
+/opt/s4fw/bin/python - "$url" <<'END'
 import json
+import sys
 import urllib.request
 
 body = {"model": "mock-small", "max_tokens": 8, "messages": [{"role": "user", "content": "hello"}]}
 request = urllib.request.Request(
-    "http://127.0.0.1:18080/v1/chat/completions",
+    sys.argv[1] + "/v1/chat/completions",
     json.dumps(body).encode(),
     {"content-type": "application/json", "authorization": "Bearer anything"},
 )
