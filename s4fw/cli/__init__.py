@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": ("s4fw.cli.demo", "Watch a cap hold against 500 parallel calls."),
     "sim": ("s4fw.cli.sim", "Run the provider simulator alone."),
     "status": ("s4fw.cli.status", "Show how a running firewall does."),
+    "top": ("s4fw.cli.top", "Watch budgets burn, live."),
     "costs": ("s4fw.cli.costs", "Show what was spent, by any dimension."),
     "budgets": ("s4fw.cli.budgets", "Show the budgets and what is left of them."),
     "events": ("s4fw.cli.events", "Show what happened lately."),

@@ -158,8 +158,18 @@ def _sum_cells(row: dict[str, int], total: dict[str, int], console: Console) -> 
         tokens(row["tokens_out"]),
         show.amount(row["spent_nusd"]),
         show.amount(row["accrued_nusd"]),
-        f"{part // 10}.{part % 10}%",
+        _share(part, console),
     ]
+
+
+def _share(part: int, console: Console) -> Text | str:
+    """A part of all, in thousandths; with a bar where there is room."""
+    text = f"{part // 10}.{part % 10}%"
+    if not console.is_terminal or show.is_narrow(console):
+        return text
+    filled = -(-part * show.BAR_CELLS // 1000)
+    bar = Text("█" * filled, "cyan").append("░" * (show.BAR_CELLS - filled), "bright_black")
+    return bar.append(f" {text:>6}")
 
 
 def _token_text(console: Console) -> Callable[[int], str]:
