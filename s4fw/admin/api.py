@@ -16,7 +16,7 @@ import orjson
 
 from s4fw.admin import shapes
 from s4fw.admin.auth import Access
-from s4fw.admin.facts import COSTS_BY, Facts, UnknownBudget, UnknownSession
+from s4fw.admin.facts import COSTS_BY, PERIODS, Facts, UnknownBudget, UnknownSession
 from s4fw.observe import prometheus
 from s4fw.observe.meters import OUTCOMES_BY
 
@@ -161,7 +161,10 @@ def _costs(facts: Facts, question: Question) -> Reply:
     by = question.parameters.get("by", "tenant")
     if by not in COSTS_BY:
         raise BadQuestion(400, "invalid_query", f"by: one of {', '.join(COSTS_BY)}")
-    return as_json(shapes.costs(by, facts.costs(by), _limit(question)))
+    period = question.parameters.get("period", "all")
+    if period not in PERIODS:
+        raise BadQuestion(400, "invalid_query", f"period: one of {', '.join(PERIODS)}")
+    return as_json(shapes.costs(by, facts.costs(by, period), _limit(question)))
 
 
 def _outcomes(facts: Facts, question: Question) -> Reply:
@@ -203,7 +206,7 @@ ROUTES = (
     Route("GET", "/v1/budgets", Access.READ, _budgets),
     Route("GET", "/v1/workers", Access.READ, _workers),
     Route("GET", "/v1/events", Access.READ, _events, frozenset({"kind", "limit"})),
-    Route("GET", "/v1/costs", Access.READ, _costs, frozenset({"by", "limit"})),
+    Route("GET", "/v1/costs", Access.READ, _costs, frozenset({"by", "limit", "period"})),
     Route("GET", "/v1/loops", Access.READ, _loops),
     Route("POST", "/v1/loops/release", Access.CHANGE, _release_session),
     Route("GET", "/v1/outcomes", Access.READ, _outcomes, frozenset({"by"})),

@@ -29,6 +29,7 @@ from s4fw.observe.outcomes import OutcomeFigures
 
 # What spend can be summed by; `budget` is not among them: /v1/budgets answers that.
 COSTS_BY = DIMENSIONS
+PERIODS = ("all", "today", "month")  # in UTC; all: since the sums began
 
 
 class UnknownBudget(LookupError):
@@ -155,8 +156,8 @@ class Facts(Protocol):
     def events(self, limit: int, kind: str | None = None) -> list[Event]:
         """The last events, newest first, at most `limit`; all, or those of one kind."""
 
-    def costs(self, by: str) -> Costs:
-        """Sums by one of COSTS_BY."""
+    def costs(self, by: str, period: str = "all") -> Costs:
+        """Sums by one of COSTS_BY, over one of PERIODS."""
 
     def outcomes(self, by: str) -> list[OutcomeFigures]:
         """What applications reported, by one of OUTCOMES_BY."""

@@ -21,20 +21,39 @@ from s4fw.cli.reach import asks_firewall
 from s4fw.cli.show import Column
 from s4fw.units import usd
 
+PERIODS = ("all", "today", "month")
 DIMENSIONS = ("tenant", "feature", "customer", "model", "key", "agent", "session", "provider")
 AMOUNTS = ("spent_nusd", "accrued_nusd", "held_nusd")
 
 
 @click.command("costs")
 @click.option("--by", type=click.Choice(DIMENSIONS), help="Sum by this instead of by budget.")
+@click.option(
+    "--period",
+    type=click.Choice(PERIODS),
+    help="Sum today (UTC), this month, or all there is; by tenant where --by is left out.",
+)
 @click.option("--top", default=25, show_default=True, type=click.IntRange(1, 1000), help="Rows.")
 @asks_firewall
-def command(firewall: AdminClient, as_json: bool, by: str | None, top: int) -> None:
-    """Show what was spent: by budget in its current window, or by who or what spent it."""
+def command(
+    firewall: AdminClient, as_json: bool, by: str | None, period: str | None, top: int
+) -> None:
+    """Show what was spent: by budget in its current window, or by who or what spent it.
+
+    \b
+    s4fw costs                                    each budget, in its window
+    s4fw costs --period today                     each tenant, since 00:00 UTC
+    s4fw costs --period month --by feature        each feature, this month
+    s4fw costs --by customer --top 10 --json      the ten dearest, for a program
+
+    Spent is what providers reported; accrued was charged at worst case, because the truth is
+    unknown.
+    """
+    by = by or ("tenant" if period is not None else None)
     if by is None:
         document = firewall.get("/v1/budgets")
     else:
-        document = firewall.get("/v1/costs", by=by, limit=top)
+        document = firewall.get("/v1/costs", by=by, limit=top, period=period or "all")
     if as_json:
         show.print_json(document)
     elif by is None:

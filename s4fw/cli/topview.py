@@ -81,7 +81,7 @@ def frame(course: Course, console: Console, rows_max: int) -> RenderableType:
     is_wide = console.width >= WIDE
     last = course.moments[-1]
     workers = [w for w in last.workers if w["state"] != "gone"]
-    below = max(len(workers), 4) + 2
+    below = max(len(workers), 4) + 3
     budgets_max = max(3, rows_max - 9 - below)
     lower: list[RenderableType] = [_workers(course, workers), _events(last, below - 2)]
     if is_wide:

@@ -30,6 +30,7 @@ from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.eventlog import EventLog
 from s4fw.process.factors import learned
+from s4fw.process.periods import Periods
 from s4fw.process.seat import KIND_NAMES
 from s4fw.process.sums import sums_of
 from s4fw.process.vitals import HEARTBEAT_S_MAX
@@ -59,6 +60,7 @@ class StewardFacts:
         self._is_draining = False
         self._exits = 0
         self._recovered = 0
+        self.periods: Periods | None = None  # of the steward whose facts these are
 
     def adopt(self, config: Config, generation: int, prices_version: str) -> None:
         """Answer for this configuration from now on."""
@@ -123,8 +125,10 @@ class StewardFacts:
     def events(self, limit: int, kind: str | None = None) -> list[Event]:
         return self._events.newest(limit, kind)
 
-    def costs(self, by: str) -> Costs:
+    def costs(self, by: str, period: str = "all") -> Costs:
         assert by in COSTS_BY
+        if period != "all" and self.periods is not None:
+            return self.periods.costs(period, by, self._books.spend)
         return Costs(self._books.spend.since_s, self._books.spend.costs(by))
 
     def snapshot(self) -> Snapshot:

@@ -37,6 +37,7 @@ from s4fw.process.eventlog import EventLog
 from s4fw.process.exitcode import FINE
 from s4fw.process.facts import StewardFacts
 from s4fw.process.lifeline import Lifeline
+from s4fw.process.periods import Periods
 from s4fw.process.seat import DRAINING, Seat, announce_up
 from s4fw.process.spend import SpendFile
 from s4fw.process.witness import LEVELS
@@ -84,6 +85,7 @@ class Steward:
             seat.config, loop, self.facts.budgets, self.facts.hear, self._tell_of
         )
         self._books.habits = self._alerts.rows
+        self.facts.periods = self._periods = Periods(seat.config.paths.state)
         self._keeper = Keeper(estate.credentials.of_steward, loop, self._tell)
         self._adopt(seat.config, seat.generation, estate.rates.version)
         self._over = loop.create_future()
@@ -202,8 +204,10 @@ class Steward:
         self._durability.tick()
         self._tell_of_marks()
         self._cloudwatch.tick()
-        if self._books.open_spend is not None:
+        spend = self._books.open_spend
+        if spend is not None:
             self._alerts.tick()
+            self._periods.look(spend, int(time.time()))
         self._auditor.look()
         try:
             self._upkeep.open_undivided()

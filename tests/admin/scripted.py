@@ -116,7 +116,7 @@ class ScriptedFacts:
     def events(self, limit: int, kind: str | None = None) -> list[Event]:
         return [e for e in self.event_rows if kind is None or e.kind == kind][:limit]
 
-    def costs(self, by: str) -> Costs:
+    def costs(self, by: str, period: str = "all") -> Costs:
         return Costs(NOON_S, self.cost_rows)
 
     def outcomes(self, by: str) -> list[OutcomeFigures]:

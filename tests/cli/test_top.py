@@ -56,7 +56,7 @@ def test_no_firewall_is_exit_1_and_says_what_to_check() -> None:
     assert "Is it running" in result.stderr
 
 
-@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+@pytest.mark.parametrize("width", [72, 80, 100, 120, 200])
 def test_frame_fits_the_terminal(width: int) -> None:
     """A line that is too long breaks every line after it; `on_terminal` judges."""
     text = "\n".join(drawn(course(), width))
