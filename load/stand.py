@@ -120,7 +120,7 @@ def locust_args(url: str, users: int, seconds: int, is_web: bool, report: Path) 
     args += ["--users", str(users), "--spawn-rate", str(max(1, users // 3))]
     args += ["--stop-timeout", str(GRACE_S), "--exit-code-on-error", "1"]
     if is_web:
-        return [*args, "--web-host", "127.0.0.1", "--class-picker"]
+        return [*args, "--web-host", "127.0.0.1", "--class-picker", "--autostart"]
     args += ["--headless", "--run-time", f"{seconds}s", "--only-summary", "--loglevel", "WARNING"]
     return [*args, "--json-file", str(report.with_suffix(""))]  # locust adds .json
 
