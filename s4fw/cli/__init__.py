@@ -39,6 +39,14 @@ COMMANDS = {
     "keys": ("s4fw.cli.keys", "Make keys for callers."),
 }
 
+# The sections of `s4fw --help`; what is in none of them stands in the last.
+SECTIONS = {
+    "Start": ("init", "check", "try", "demo", "serve"),
+    "See": ("status", "top", "costs", "budgets", "events", "loops", "audit"),
+    "Act": ("freeze", "keys"),
+    "Look after": (),
+}
+
 
 class Tree(click.Group):
     """Commands by name; only those whose file is there."""
@@ -57,8 +65,13 @@ class Tree(click.Group):
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of `--help`, without importing a single command."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(context)])
+        names = self.list_commands(context)
+        placed = {name for section in SECTIONS.values() for name in section}
+        rest = [name for name in names if name not in placed]
+        for title, section in SECTIONS.items():
+            shown = [name for name in section or rest if name in names]
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name][1]) for name in shown])
 
     def invoke(self, context: click.Context) -> object:
         """Run a command; a configuration that is refused ends any of them the same way."""
@@ -100,4 +113,19 @@ def _show_version(context: click.Context, parameter: click.Parameter, is_asked: 
     help="Show the version.",
 )
 def main() -> None:
-    """A hard spend cap in front of LLM traffic."""
+    """A hard spend cap in front of LLM traffic.
+
+    \b
+    s4fw try                        see it work: firewall and simulated provider
+    s4fw init && s4fw check         a configuration of your own
+    s4fw top                        what burns, live
+    s4fw freeze                     stop all spend, now
+
+    \b
+    Every command teaches itself with --help; those that show something take --json.
+    Tab completion:  eval "$(_S4FW_COMPLETE=bash_source s4fw)"  (zsh_source, fish_source)
+
+    \b
+    Exit codes: 0 fine; 1 problems found, not ready, or nobody answered; 2 wrong usage;
+    65 damaged table; 75 another firewall runs here; 78 the configuration has problems.
+    """

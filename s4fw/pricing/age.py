@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-TAKEN_ON = date(2026, 11, 21)  # of data/prices.json; `make_prices` says to change it
+# When data/prices.json was taken, and of which source; a test holds both to the file.
+TAKEN_ON = date(2026, 11, 21)
+TAKEN_OF = "8f8060d8ce7a40c9"
 
 
 def age_days(now_s: int) -> int:

@@ -47,3 +47,24 @@ def test_every_listed_command_can_be_asked_for_help() -> None:
 def test_version_is_a_line() -> None:
     """Bug reports start with it."""
     assert CliRunner().invoke(main, ["--version"]).output.startswith("s4fw ")
+
+
+def test_help_shows_every_command_once() -> None:
+    """A command that is in no section must not get lost."""
+    lines = CliRunner().invoke(main, ["--help"]).output.splitlines()
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line.split()]
+    assert [1] * len(COMMANDS) == [listed.count(name) for name in COMMANDS]
+
+
+def test_completion_knows_commands_and_values() -> None:
+    """What the documentation promises for bash."""
+    said = {
+        words: CliRunner()
+        .invoke(
+            main, [], prog_name="s4fw",
+            env={"_S4FW_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)},
+        )
+        .output.split()
+        for words, at in (("s4fw cos", 1), ("s4fw costs --by te", 3))
+    }  # fmt: skip
+    assert {"s4fw cos": ["plain,costs"], "s4fw costs --by te": ["plain,tenant"]} == said
