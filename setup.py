@@ -19,7 +19,6 @@ HOT_PATH = (
     "s4fw/ledger/callers.py",
     "s4fw/ledger/journal.py",
     "s4fw/ledger/marks.py",
-    "s4fw/ledger/marks.py",
     "s4fw/ledger/reservation.py",
     "s4fw/ledger/rule.py",
     "s4fw/ledger/standing.py",
