@@ -48,8 +48,9 @@ class Budget(Stage):
             verdict = await self._budgets.reserve_marked(x)
             if not isinstance(verdict, Denial):
                 return verdict
-            before.restore(x)
-            verdict = self._budgets.reserve(x)
+            if not before.is_same(x):  # else it was just refused, and counted, as it came
+                before.restore(x)
+                verdict = self._budgets.reserve(x)
             if isinstance(verdict, Denial):
                 made = self._exceed.instead(x, verdict)
                 verdict = await made if isinstance(made, Awaitable) else made

@@ -226,6 +226,10 @@ class Before:
         self._rerouted_to = x.rerouted_to
         self._upstream = x.upstream
 
+    def is_same(self, x: Exchange) -> bool:
+        """Whether it is neither clamped nor of another model by now."""
+        return (self._clamped_to, self._rerouted_to) == (x.clamped_to, x.rerouted_to)
+
     def restore(self, x: Exchange) -> None:
         """Put it back.  How its content is measured stays that of the other model: it is not
         measured again."""
