@@ -16,6 +16,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from tests.harness import undertaker
 from tests.harness.wait import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,7 @@ class Process:
                 env={**os.environ, **marked, **self.env},
                 start_new_session=True,
             )
+        undertaker.tell(self._process.pid)
         if wait:
             self.wait_ready()
 
