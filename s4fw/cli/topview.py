@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -299,8 +300,7 @@ def _workers(course: Course, workers: list[dict[str, Any]]) -> RenderableType:
     for title in ("req/min", "flight", "beat"):
         made.add_column(title, justify="right", no_wrap=True)
     for row in workers:
-        slot = row["slot"]
-        rate = course.per_minute(lambda moment, slot=slot: _requests_of(moment, slot))  # type: ignore[misc]
+        rate = course.per_minute(partial(_requests_of, row["slot"]))
         is_worker = row["kind"] == "worker"
         style = STATES.get(row["state"], "dim")
         word = row["state"] if is_worker or row["state"] != "ready" else row["kind"]
@@ -319,7 +319,7 @@ def _workers(course: Course, workers: list[dict[str, Any]]) -> RenderableType:
                  box=box.ROUNDED)  # fmt: skip
 
 
-def _requests_of(moment: Moment, slot: int) -> int | None:
+def _requests_of(slot: int, moment: Moment) -> int | None:
     return next((int(w["requests"]) for w in moment.workers if w["slot"] == slot), None)
 
 
