@@ -168,7 +168,5 @@ def _draw_delays(axes: object, scores: list[Score]) -> None:
     axes.set_ylim(-0.7, len(names) - 0.4)
     axes.grid(axis="x", color="0.92")
     axes.set_axisbelow(True)
-    axes.set_xlabel(
-        "calls of the loop before the stop (soonest, latest); line: gate"
-    )
+    axes.set_xlabel("calls of the loop before the stop (soonest, latest); line: gate")
     axes.set_title("Invented runaways: shorter is better", loc="left", fontsize=11)
