@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import struct
 import threading
@@ -152,11 +153,16 @@ def streams(firewall: Firewall, count: int, **body: Any) -> Iterator[list[socket
 def read_until(sock: socket.socket, needle: bytes) -> bytes:
     """Read until these bytes came; fails where the connection ends before."""
     received = b""
-    while needle not in received:
+    while needle not in _unchunked(received):
         piece = sock.recv(65536)
         assert piece, f"closed before {needle!r}: {received[-300:]!r}"
         received += piece
     return received
+
+
+def _unchunked(received: bytes) -> bytes:
+    """Without the lines of chunk sizes: what is sent by the byte arrives in chunks of a byte."""
+    return re.sub(rb"\r\n[0-9a-f]+\r\n", b"", received)
 
 
 def read_stream(sock: socket.socket) -> None:
