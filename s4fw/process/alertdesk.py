@@ -26,7 +26,8 @@ from s4fw.observe.log import FIELDS
 from s4fw.observe.times import rfc3339
 from s4fw.pricing import age
 from s4fw.process.alertbook import AlertBook
-from s4fw.process.courier import Courier, Letter, Place, Tell
+from s4fw.process.courier import Courier, Letter, Place
+from s4fw.process.tell import Tell, from_thread
 from s4fw.process.witness import LEVELS
 
 log = logging.getLogger(__name__)
@@ -148,8 +149,8 @@ class AlertDesk:
         for place in _made(self._rules):
             courier = Courier(
                 place,
-                partial(self._later, self._tell),
-                partial(self._later, self._settle, place.name),
+                from_thread(self._loop, self._tell),
+                from_thread(self._loop, partial(self._settle, place.name)),
             )
             courier.start()
             for letter in self._book.owed_to(place.name):
@@ -163,13 +164,6 @@ class AlertDesk:
 
     def _keep(self, now_s: int) -> None:
         self._book.keep(now_s, max(self._rules.repeat_s, _NEVER_AGAIN_S))
-
-    def _later(self, call: Callable[..., None], *arguments: str) -> None:
-        """From a thread."""
-        try:
-            self._loop.call_soon_threadsafe(call, *arguments)
-        except RuntimeError:  # the loop is closed: the steward has ended
-            return
 
 
 def _places(rules: Alerts) -> tuple[object, ...]:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from s4fw.config.cloudwatch import CloudWatch
 from s4fw.observe.cloudwatch import Datum, Deltas, batches
 from s4fw.observe.figures import Snapshot
+from s4fw.process import aws
+from s4fw.process.carrier import Carrier, Refused
 from s4fw.process.spend import Spend
 from s4fw.process.sums import sums_by
+from s4fw.process.tell import Tell, from_thread
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,6 @@ PAUSES_S = (1.0, 2.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 TIMEOUT_S = 10
 LAST_SEND_S = 3.0  # how long an orderly end waits for what is left
 
-Tell = Callable[[str, str, str], None]  # kind, level, sentence
-
 # What is wrong with the data itself; everything else may pass.
 _HOPELESS = frozenset({
     "InvalidParameterValue", "InvalidParameterCombination", "MissingParameter", "ValidationError",
@@ -41,12 +39,8 @@ _HOPELESS = frozenset({
 })  # fmt: skip
 
 
-class NotSent(Exception):
-    """It was not taken; the message is safe to log.  `is_hopeless`: it never will be."""
-
-    def __init__(self, message: str, is_hopeless: bool = False) -> None:
-        super().__init__(message)
-        self.is_hopeless = is_hopeless
+class NotSent(Refused):
+    """A batch was not taken."""
 
 
 class Sink(Protocol):
@@ -75,10 +69,10 @@ class Client:
 
         try:
             if self._client is None:
-                self._client = self._connected()
+                self._client = aws.client("cloudwatch", self._config.region, TIMEOUT_S, 0)
             self._client.put_metric_data(Namespace=self._config.namespace, MetricData=batch)
         except botocore.exceptions.ClientError as fault:
-            code = str(fault.response.get("Error", {}).get("Code", "unknown"))
+            code = aws.code_of(fault)
             raise NotSent(f"CloudWatch answered {code}", code in _HOPELESS) from fault
         except botocore.exceptions.ParamValidationError as fault:
             raise NotSent("a batch was not valid", True) from fault
@@ -86,85 +80,28 @@ class Client:
             self._client = None
             raise NotSent(f"CloudWatch was not reached: {type(fault).__name__}") from fault
 
-    def _connected(self) -> Any:
-        import boto3
-        import botocore.config
 
-        return boto3.session.Session().client(
-            "cloudwatch",
-            region_name=self._config.region,
-            config=botocore.config.Config(
-                connect_timeout=5, read_timeout=TIMEOUT_S, retries={"max_attempts": 0}
-            ),
-        )
-
-
-class Publisher:
-    """The queue and the thread."""
+class Publisher(Carrier[list[Datum]]):
+    """The way to CloudWatch."""
 
     def __init__(
         self, sink: Sink, tell: Tell, pauses_s: tuple[float, ...] = PAUSES_S,
     ) -> None:  # fmt: skip
+        super().__init__(THREAD, WAITING_MAX, pauses_s)
         self._sink = sink
         self._tell = tell
-        self._pauses_s = pauses_s
-        self._waiting: deque[list[Datum]] = deque()
-        self._lock = threading.Lock()
-        self._has_work = threading.Event()
-        self._stopping = threading.Event()
-        self._failures = 0
         self.sent = 0
         self.dropped = 0
-        self._thread = threading.Thread(target=self._live, name=THREAD, daemon=True)
 
-    def start(self) -> None:
-        for name in ("botocore", "urllib3", "boto3"):  # below that they write whole requests
-            logging.getLogger(name).setLevel(logging.WARNING)
-        self._thread.start()
-
-    def offer(self, batch: list[Datum]) -> None:
-        """Queue one; never waits."""
-        with self._lock:
-            if len(self._waiting) >= WAITING_MAX:
-                self._waiting.popleft()
-                self.dropped += 1
-            self._waiting.append(batch)
-        self._has_work.set()
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiting)
-
-    def close(self, timeout_s: float) -> None:
-        """Send what waits, for a while, then stop."""
-        end_s = time.monotonic() + timeout_s
-        while self._waiting and not self._failures and time.monotonic() < end_s:
-            time.sleep(0.02)
-        self._stopping.set()
-        self._has_work.set()
-        if self._thread.is_alive():
-            self._thread.join(max(0.0, end_s - time.monotonic()))
-
-    def abandon(self) -> None:
-        """Stop without waiting."""
-        self._stopping.set()
-        self._has_work.set()
-
-    def _live(self) -> None:
+    def _begin(self) -> None:
         self._sink.warm()
-        while not self._stopping.is_set():
-            self._has_work.wait()
-            self._has_work.clear()
-            while self._waiting and not self._stopping.is_set():
-                if not self._send(self._waiting[0]):
-                    pause_s = self._pauses_s[min(self._failures, len(self._pauses_s)) - 1]
-                    # Instances that were throttled together must not come back together.
-                    self._stopping.wait(pause_s * random.uniform(0.8, 1.2))
 
-    def _send(self, batch: list[Datum]) -> bool:
-        """Try one; False where it has to wait."""
+    def _gave_way(self, item: list[Datum]) -> None:
+        self.dropped += 1
+
+    def _carry(self, item: list[Datum]) -> bool:
         try:
-            self._sink.put(batch)
+            self._sink.put(item)
         except NotSent as fault:
             if not fault.is_hopeless:
                 self._failed(fault)
@@ -177,9 +114,7 @@ class Publisher:
             if self._failures:
                 self._failures = 0
                 self._tell("cloudwatch_sent", "info", "metrics reach CloudWatch again")
-        with self._lock:  # it may have been dropped meanwhile to make room
-            if self._waiting and self._waiting[0] is batch:
-                self._waiting.popleft()
+        self._over(item)
         return True
 
     def _failed(self, fault: NotSent) -> None:
@@ -229,7 +164,7 @@ class CloudWatchDesk:
             self._deltas = Deltas(self._config.max_values)
             self._deltas.begin(self._snapshot(), self._sums(spend))
             self._due_s = now_s + self._config.interval_s
-            self._publisher = Publisher(Client(self._config), self._tell_later)
+            self._publisher = Publisher(Client(self._config), from_thread(self._loop, self._tell))
             self._publisher.start()
             self._tell("cloudwatch", "info", "metrics are sent to CloudWatch from now on")
         elif now_s >= self._due_s:
@@ -243,13 +178,6 @@ class CloudWatchDesk:
         assert self._publisher is not None
         for batch in batches(deltas.take(self._snapshot(), self._sums(spend), int(time.time()))):
             self._publisher.offer(batch)
-
-    def _tell_later(self, kind: str, level: str, sentence: str) -> None:
-        """From the thread."""
-        try:
-            self._loop.call_soon_threadsafe(self._tell, kind, level, sentence)
-        except RuntimeError:  # the loop is closed: the steward has ended
-            return
 
     async def close(self) -> None:
         """Send the last of it, for a while."""

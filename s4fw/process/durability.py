@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from s4fw.ledger.checkpoint import Head, SavedCell, cell_lines
@@ -29,6 +28,7 @@ from s4fw.ledger.table import MARKED_FROM, CellInfo, Table, TableError
 from s4fw.process import rundir
 from s4fw.process.checkpoints import CheckpointFiles
 from s4fw.process.demands import Demand, Demands
+from s4fw.process.tell import Tell
 from s4fw.units import NUSD_MAX
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,6 @@ STEP_SHARE = 100  # of the limit
 STEP_QUOTES = 4
 QUOTES_MAX = 20_000  # cells whose largest quote is remembered
 
-Tell = Callable[[str, str, str], None]  # kind, level, sentence
 Place = tuple[int, int]
 
 

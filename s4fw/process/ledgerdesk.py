@@ -15,8 +15,7 @@ from s4fw.process.rundir import write_whole
 from s4fw.process.scribe import Scribe
 from s4fw.process.shipper import S3, Shipper
 from s4fw.process.spool import Spool
-
-Tell = Callable[[str, str, str], None]  # kind, level, sentence
+from s4fw.process.tell import Tell, from_thread
 
 LAST_SEND_S = 3.0  # how long an orderly end waits for the last segment to be stored
 
@@ -63,16 +62,12 @@ class LedgerDesk:
         write_whole(self._spool.directory / "public-key.pem", self._pem)
         store = S3(self._s3, self._spool.chain_id) if self._s3 is not None else None
         self._shipper = Shipper(
-            self._spool.directory, lambda: self._spool.first_open, store, self._tell_later
+            self._spool.directory,
+            lambda: self._spool.first_open,
+            store,
+            from_thread(self._loop, self._tell),
         )
         self._shipper.start()
-
-    def _tell_later(self, kind: str, level: str, sentence: str) -> None:
-        """From the thread."""
-        try:
-            self._loop.call_soon_threadsafe(self._tell, kind, level, sentence)
-        except RuntimeError:  # the loop is closed: the steward has ended
-            return
 
     async def close(self) -> None:
         """Send what was sealed at the end, for a while; the books are closed already."""

@@ -29,6 +29,7 @@ from s4fw.ledger.segments import Line
 from s4fw.observe.times import rfc3339, rfc3339_ms
 from s4fw.process.cellscopes import CellScopes
 from s4fw.process.spool import Spool, SpoolFull
+from s4fw.process.tell import Tell
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,6 @@ NAMED_MAX = 20_000  # of who pays: what is remembered as text
 LINES_AT_ONCE = 256  # of one write: what a small spool can always take once there is room again
 
 Cell = tuple[int, int]  # index, generation
-Tell = Callable[[str, str, str], None]  # kind, level, sentence
 
 
 class _Waiting(NamedTuple):

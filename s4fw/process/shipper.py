@@ -27,6 +27,8 @@ from typing import Any, Protocol
 from s4fw.config.ledger import LedgerS3
 from s4fw.ledger import segments
 from s4fw.ledger.segments import SegmentFile
+from s4fw.process import aws
+from s4fw.process.tell import Tell
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,6 @@ THREAD = "s4fw-ledger"
 LOOK_S = 1.0  # a sealed segment is seen at once; this is for what was missed
 PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
 TIMEOUT_S = 30
-
-Tell = Callable[[str, str, str], None]  # kind, level, sentence
 
 
 class NotStored(Exception):
@@ -76,28 +76,16 @@ class S3:
             }
         try:
             if self._client is None:
-                self._client = self._connected()
+                self._client = aws.client("s3", self._config.region, TIMEOUT_S, 1)
             self._client.put_object(**arguments)
         except botocore.exceptions.ClientError as fault:
-            code = str(fault.response.get("Error", {}).get("Code", "unknown"))
+            code = aws.code_of(fault)
             status = fault.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             if status != 412 and code != "PreconditionFailed":
                 raise NotStored(f"S3 answered {code}") from fault
         except Exception as fault:  # its text may quote what a credential process wrote
             self._client = None
             raise NotStored(f"S3 was not reached: {type(fault).__name__}") from fault
-
-    def _connected(self) -> Any:
-        import boto3
-        import botocore.config
-
-        return boto3.session.Session().client(
-            "s3",
-            region_name=self._config.region,
-            config=botocore.config.Config(
-                connect_timeout=5, read_timeout=TIMEOUT_S, retries={"max_attempts": 1}
-            ),
-        )
 
 
 class Shipper:
@@ -116,8 +104,6 @@ class Shipper:
         self._thread = threading.Thread(target=self._live, name=THREAD, daemon=True)
 
     def start(self) -> None:
-        for name in ("botocore", "urllib3", "boto3"):  # below that they write whole requests
-            logging.getLogger(name).setLevel(logging.WARNING)
         self._thread.start()
 
     def wake(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from s4fw.config.alerts import Sns
+from s4fw.process import aws
 from s4fw.process.courier import Letter, NotBrought
 
 TIMEOUT_S = 10
@@ -23,8 +23,6 @@ class Topic:
     def __init__(self, config: Sns) -> None:
         self._arn = config.topic_arn
         self._client: Any = None
-        for name in ("botocore", "urllib3", "boto3"):  # below that they write whole requests
-            logging.getLogger(name).setLevel(logging.WARNING)
 
     def bring(self, letter: Letter) -> None:
         """Publish one.  Raises NotBrought."""
@@ -33,7 +31,8 @@ class Topic:
 
         try:
             if self._client is None:
-                self._client = self._connected()
+                region = self._arn.split(":")[3]
+                self._client = aws.client("sns", region, TIMEOUT_S, 0)
             self._client.publish(
                 TopicArn=self._arn,
                 Subject=letter.title[:SUBJECT_CHARACTERS_MAX],
@@ -44,22 +43,10 @@ class Topic:
                 },
             )
         except botocore.exceptions.ClientError as fault:
-            code = str(fault.response.get("Error", {}).get("Code", "unknown"))
+            code = aws.code_of(fault)
             raise NotBrought(f"SNS answered {code}", code in _HOPELESS) from fault
         except botocore.exceptions.ParamValidationError as fault:
             raise NotBrought("the message was not valid", True) from fault
         except Exception as fault:  # its text may quote what a credential process wrote
             self._client = None
             raise NotBrought(f"SNS was not reached: {type(fault).__name__}") from fault
-
-    def _connected(self) -> Any:
-        import boto3
-        import botocore.config
-
-        return boto3.session.Session().client(
-            "sns",
-            region_name=self._arn.split(":")[3],
-            config=botocore.config.Config(
-                connect_timeout=5, read_timeout=TIMEOUT_S, retries={"max_attempts": 0}
-            ),
-        )
