@@ -122,10 +122,11 @@ def looked_at() -> dict[str, Any]:
         "BedrockArns": MODEL,
         "CreateBedrockEndpoint": "yes",
         "Ledger": "create",
+        "AlertTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:s4fw",
     }
     ha = created(cloud, "ha", common | {"SubnetIds": f"{net['a']},{net['b']}", "MaxInstances": "4"})
     zone = {"SubnetId": net["a"], "AvailabilityZone": f"{REGION}a"}
-    single = created(cloud, "single", common | zone | {"Ledger": "none"})
+    single = created(cloud, "single", common | zone | {"Ledger": "none", "AlertTopicArn": ""})
     return {"ha": ha, "single": single, "gaps": GAPS, "seen": seen(ec2, ha, single)}
 
 
@@ -133,11 +134,6 @@ def seen(ec2: Any, ha: dict[str, Any], single: dict[str, Any]) -> dict[str, Any]
     """What the APIs say about what was created."""
     group = boto3.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0]
     launch = ec2.describe_launch_template_versions(LaunchTemplateId=ha["resources"]["Launch"])
-    role = ha["resources"]["Role"]
-    iam = boto3.client("iam")
-    policy = iam.get_role_policy(RoleName=role, PolicyName="firewall")["PolicyDocument"]
-    if isinstance(policy, str):
-        policy = ast.literal_eval(policy)  # the stand-in prints a Python dict
     data = launch["LaunchTemplateVersions"][0]["LaunchTemplateData"]
     volume = ec2.describe_volumes(VolumeIds=[single["resources"]["State"]])["Volumes"][0]
     return {
@@ -145,9 +141,21 @@ def seen(ec2: Any, ha: dict[str, Any], single: dict[str, Any]) -> dict[str, Any]
         "maximum": group["MaxSize"],
         "metadata": data["MetadataOptions"],
         "user_data": data["UserData"],
-        "statements": policy["Statement"],
+        "statements": statements(ha),
+        "statements_of_single": statements(single),
         "volume": {"encrypted": volume["Encrypted"], "attached": len(volume["Attachments"])},
     }
+
+
+def statements(stack: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the role of a stack may do."""
+    role = stack["resources"]["Role"]
+    found = boto3.client("iam").get_role_policy(RoleName=role, PolicyName="firewall")
+    policy = found["PolicyDocument"]
+    if isinstance(policy, str):
+        policy = ast.literal_eval(policy)  # the stand-in prints a Python dict
+    listed: list[dict[str, Any]] = policy["Statement"]
+    return listed
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from tests.deploy.check import ROOT, Check, Workshop, output_of, plain_env
@@ -20,7 +21,12 @@ ALLOWED = {
     "kms:GenerateDataKey",
     "s3:PutObject",
     "secretsmanager:GetSecretValue",
+    "sns:Publish",
     "ssm:GetParameter",
+}
+# The single one is created without a ledger and without a topic for alerts.
+NOT_ASKED_FOR = {"autoscaling:CompleteLifecycleAction", "kms:GenerateDataKey", "s3:PutObject"} | {
+    "sns:Publish"
 }
 
 
@@ -50,8 +56,10 @@ def check_created(workshop: Workshop) -> str:
         assert "CREATE_COMPLETE" == told[name]["status"], told[name]["why"]
     seen = told["seen"]
     statements = [one for one in seen["statements"] if one]
-    actions = {a for one in statements for a in _listed(one["Action"])}
+    actions = _actions(statements)
     assert actions == ALLOWED, actions ^ ALLOWED
+    fewer = _actions(one for one in seen["statements_of_single"] if one)
+    assert fewer == ALLOWED - NOT_ASKED_FOR, fewer ^ (ALLOWED - NOT_ASKED_FOR)
     assert all("Allow" == one["Effect"] for one in statements)
     wild = [one["Sid"] for one in statements if "*" in _listed(one["Resource"])]
     assert ["Metrics"] == wild, wild
@@ -61,7 +69,14 @@ def check_created(workshop: Workshop) -> str:
     assert "required" == seen["metadata"]["HttpTokens"]
     assert 1 == seen["volume"]["attached"]
     gaps = "; ".join(told["gaps"].values())
-    return f"both CREATE_COMPLETE, {len(actions)} actions allowed. Gaps of the stand-in: {gaps}"
+    return (
+        f"both CREATE_COMPLETE; with everything on {len(actions)} actions are allowed, without"
+        f" ledger and alerts {len(fewer)}. Gaps of the stand-in: {gaps}"
+    )
+
+
+def _actions(statements: Iterable[dict[str, Any]]) -> set[str]:
+    return {action for one in statements for action in _listed(one["Action"])}
 
 
 def _listed(value: Any) -> list[str]:

@@ -30,8 +30,23 @@ STATEMENTS = {
         "bedrock:InvokeModelWithResponseStream",
         "bedrock:CountTokens",
     },
+    "Alerts": {"sns:Publish"},
+    "AlertsEncrypt": {"kms:GenerateDataKey", "kms:Decrypt"},
 }
 OF_GROUP = {"LeaveWhenDrained": {"autoscaling:CompleteLifecycleAction"}}
+# What is allowed only where a parameter asks for it; everything else always is.
+ASKED_FOR = {
+    "ConfigurationInParameter": "HasConfigParameter",
+    "ConfigurationInBucket": "HasConfigBucket",
+    "ProviderKeys": "HasSecret",
+    "ProviderKeysDecrypt": "HasSecretKey",
+    "LedgerSegments": "HasLedger",
+    "LedgerEncrypt": "CreatesLedger",
+    "LedgerEncryptExisting": "HasLedgerKey",
+    "Bedrock": "HasBedrock",
+    "Alerts": "HasAlertTopic",
+    "AlertsEncrypt": "HasAlertTopicKey",
+}
 
 
 def resources(name: str, kind: str) -> dict[str, Any]:
@@ -40,12 +55,19 @@ def resources(name: str, kind: str) -> dict[str, Any]:
     return {n: r["Properties"] | {"(all)": r} for n, r in found.items() if r["Type"] == kind}
 
 
-def statements(name: str) -> Iterator[dict[str, Any]]:
-    """What the role may do, conditional statements included."""
+def conditional(name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the role may do, each with its condition; "" is always."""
     (role,) = resources(name, "AWS::IAM::Role").values()
     (policy,) = role["Policies"]
     for one in policy["PolicyDocument"]["Statement"]:
-        yield one["Fn::If"][1] if "Fn::If" in one else one
+        condition, statement, otherwise = one.get("Fn::If", ("", one, {"Ref": "AWS::NoValue"}))
+        assert {"Ref": "AWS::NoValue"} == otherwise
+        yield condition, statement
+
+
+def statements(name: str) -> Iterator[dict[str, Any]]:
+    """What the role may do, conditional statements included."""
+    return (statement for _, statement in conditional(name))
 
 
 def listed(value: Any) -> list[Any]:
@@ -58,6 +80,25 @@ def test_role_is_allowed_exactly_what_is_needed(name: str) -> None:
     allowed = {one["Sid"]: set(listed(one["Action"])) for one in statements(name)}
     assert STATEMENTS | (OF_GROUP if name == "cfn-ha.yaml" else {}) == allowed
     assert {"Allow"} == {one["Effect"] for one in statements(name)}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_role_is_allowed_only_what_parameters_ask_for(name: str) -> None:
+    """A stack without a ledger, alerts or Bedrock has no right to any of them."""
+    told = {one["Sid"]: condition for condition, one in conditional(name) if condition}
+    assert ASKED_FOR == told
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_alerts_go_to_the_named_topic_and_nowhere_else(name: str) -> None:
+    """sns:Publish on anything else would let a stolen role write to everybody's telephone."""
+    parameters, conditions = (template(name)[section] for section in ("Parameters", "Conditions"))
+    assert "" == parameters["AlertTopicArn"]["Default"] == parameters["AlertTopicKeyArn"]["Default"]
+    is_given = {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlertTopicArn"}, ""]}]}
+    assert is_given == conditions["HasAlertTopic"]
+    resources = {one["Sid"]: one["Resource"] for one in statements(name)}
+    assert {"Ref": "AlertTopicArn"} == resources["Alerts"]
+    assert {"Ref": "AlertTopicKeyArn"} == resources["AlertsEncrypt"]
 
 
 @pytest.mark.parametrize("name", NAMES)
