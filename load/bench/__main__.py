@@ -18,7 +18,7 @@ from types import FrameType
 import click
 from rich.console import Console
 
-from load.bench import machine, rounds
+from load.bench import machine, overhead, rounds
 from load.bench.bed import Bed
 from load.bench.build import COMPILED, INTERPRETED, Build, NoBuild
 from load.bench.children import ChildFailed
@@ -26,7 +26,7 @@ from load.bench.cpu import TreeChanged
 from load.bench.figures import FIGURES
 from load.bench.nginx import find_nginx
 from load.bench.report import Report
-from load.bench.shapes import DELAYS, NAMES, SHAPES, Shape
+from load.bench.shapes import DELAYS, NAMES, OVERHEAD, SHAPES, Shape
 from load.bench.streams import BadStream
 from load.bench.wrk import BadRun
 
@@ -64,6 +64,8 @@ def _one(bed: Bed, report: Report, name: str, count: int, is_quick: bool) -> Non
     for shape in SHAPES:
         if shape.name == name:
             report.ratios.append(rounds.compare(bed, shape, _rounds_of(shape, count), round_s))
+    if name == OVERHEAD:
+        report.ratios.append(overhead.compare(bed, count, is_quick))
     for delay in DELAYS:
         if delay.name == name:
             delay_rounds = 3 if is_quick else rounds.DELAY_ROUNDS

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from load.bench import rivals, upstream
 from load.bench.build import Build
@@ -42,6 +43,11 @@ class Bed:
         """Streams."""
         return self._kept(upstream.pacer(self._folder, self.load_cores))
 
+    @cached_property
+    def sink(self) -> Upstream:
+        """What takes the place of AWS and of a webhook."""
+        return self._kept(upstream.sink(self._folder, self.load_cores))
+
     def _kept(self, started: Upstream) -> Upstream:
         self._stack.callback(started.child.end)
         return started
@@ -55,9 +61,24 @@ class Bed:
             yield rival
 
     @contextlib.contextmanager
-    def firewall(self, behind: Upstream, workers: int = 1) -> Iterator[Firewall]:
-        """A fresh firewall before one upstream."""
-        rival = rivals.firewall(self.build, self._folder, workers, self.rival_cores, behind.port)
+    def firewall(
+        self,
+        behind: Upstream,
+        workers: int = 1,
+        *,
+        more: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[Firewall]:
+        """A fresh firewall before one upstream, with more of configuration and environment."""
+        rival = rivals.firewall(
+            self.build,
+            self._folder,
+            workers,
+            self.rival_cores,
+            behind.port,
+            more or {},
+            environment or {},
+        )
         with contextlib.closing(_Ending(rival)):
             yield rival
 

@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from load.bench import cpu
@@ -41,6 +41,7 @@ class Child:
         *,
         has_ready_line: bool,
         root: Path = ROOT,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._said = folder / f"{Path(args[0]).name}-{time.monotonic_ns()}.stderr"
 
@@ -55,6 +56,7 @@ class Child:
                 stdout=subprocess.PIPE if has_ready_line else subprocess.DEVNULL,
                 stderr=stderr,
                 cwd=root,
+                env=os.environ | (environment or {}),
                 text=True,
                 start_new_session=True,
                 preexec_fn=prepare,

@@ -14,6 +14,7 @@ from rich.table import Table
 from load.bench.figures import Figure
 from load.bench.machine import Machine
 from load.bench.rounds import Comparison
+from load.bench.shapes import OVERHEAD
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -22,6 +23,9 @@ BUSY = 0.7
 BUSY_SENTENCE = (
     "Others used this machine: ratios of processor time hold, delays and times are theirs too."
 )
+
+# The firewall against itself: what stands under nginx is not nginx's.
+OWN = ("cells", OVERHEAD)
 
 Row = tuple[str, ...]
 RATIO_HEAD = ("shape", "what", "firewall", "nginx", "ratio", "rounds", "mark", "verdict")
@@ -46,16 +50,21 @@ def _what(says: str, notes: Sequence[str]) -> str:
     return "; ".join((says, *notes))
 
 
+def _mark(mark: float) -> str:
+    """With one decimal, or the two that it has."""
+    return f"{mark:.2f}".removesuffix("0")
+
+
 def ratio_row(c: Comparison) -> Row:
     """The cells of a shape."""
     return (
         c.name,
         _what(c.says, c.notes),
         f"{c.ours:.1f} us/{c.unit}",
-        f"{c.theirs:.1f} us" if c.name != "cells" else f"({c.theirs:.1f} us)",
+        f"{c.theirs:.1f} us" if c.name not in OWN else f"({c.theirs:.1f} us)",
         f"{c.value:.2f}x",
         f"{c.low:.2f}-{c.high:.2f}",
-        f"<= {c.mark:.1f}x" if c.mark else "-",
+        f"<= {_mark(c.mark)}x" if c.mark else "-",
         _of(c),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,16 +97,28 @@ class Firewall(Rival):
         self.ready_s = ready_s  # from its start to its ready line
 
 
-def firewall(build: Build, folder: Path, workers: int, cores: set[int], behind: int) -> Firewall:
-    """`s4fw serve` with its state in `folder`, which should be in memory."""
+def firewall(
+    build: Build,
+    folder: Path,
+    workers: int,
+    cores: set[int],
+    behind: int,
+    more: Mapping[str, Any],
+    environment: Mapping[str, str],
+) -> Firewall:
+    """`s4fw serve` with its state in `folder`, which should be in memory.
+
+    `more` are further sections of its configuration, `environment` further variables.
+    """
     own = folder / f"firewall-{time.monotonic_ns()}"
     own.mkdir(mode=0o700)
     file = own / "s4fw.yaml"
     file.touch(mode=0o600)
-    file.write_text(yaml.safe_dump(_configuration(own, workers, behind), sort_keys=False))
+    configuration = {**_configuration(own, workers, behind), **more}
+    file.write_text(yaml.safe_dump(configuration, sort_keys=False))
     start_s = time.monotonic()
     args: list[str | Path] = [sys.executable, "-m", "s4fw", "serve", "-c", file]
-    child = Child(args, cores, own, has_ready_line=True, root=build.root)
+    child = Child(args, cores, own, has_ready_line=True, root=build.root, environment=environment)
     try:
         words = child.ready_line("s4fw ready ")
     except BaseException:

@@ -91,10 +91,14 @@ DELAYS = (
     Delay("first-token", "time to the first token of a stream", SHORT_STREAMS, 1.0),
 )
 
+OVERHEAD = "overhead"  # of all that watches; see `load.bench.overhead`
+OVERHEAD_MARK = 1.05
+
 FIGURES = ("table", "start", "memory", "pause", "loops")
 
 NAMES = (
     *(shape.name for shape in SHAPES),
+    OVERHEAD,
     *(delay.name for delay in DELAYS),
     *FIGURES,
 )

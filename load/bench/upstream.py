@@ -1,4 +1,4 @@
-"""The two upstreams: nginx with one fixed answer, and the pacer for streams."""
+"""What stands behind: nginx with one fixed answer, the pacer for streams, the sink of AWS."""
 
 from __future__ import annotations
 
@@ -36,6 +36,15 @@ def fixed(folder: Path, cores: set[int]) -> Upstream:
 
 def pacer(folder: Path, cores: set[int]) -> Upstream:
     """The streaming upstream; see `pacer`."""
-    args = [sys.executable, "-m", "load.bench.pacer"]
+    return _module("load.bench.pacer", folder, cores)
+
+
+def sink(folder: Path, cores: set[int]) -> Upstream:
+    """What takes the place of AWS and of a webhook; see `sink`."""
+    return _module("load.bench.sink", folder, cores)
+
+
+def _module(name: str, folder: Path, cores: set[int]) -> Upstream:
+    args = [sys.executable, "-m", name]
     child = Child(args, cores, folder, has_ready_line=True)
     return Upstream(child, int(child.ready_line("ready ")[1]))

@@ -14,6 +14,7 @@ Pure: bytes in, bytes out.  Used by the writer (`s4fw.process.spool`) and by `s4
 from __future__ import annotations
 
 import base64
+import binascii
 import hashlib
 from typing import Any, Protocol
 
@@ -23,6 +24,7 @@ SCHEMA = 1
 DIGEST_BYTES = 24
 ORIGIN = bytes(DIGEST_BYTES)  # what the first segment of a chain follows
 _H = b',"h":"'
+_FOR_URLS = bytes.maketrans(b"+/", b"-_")
 _H_TAIL = len(_H) + 32 + 2  # `"}` closes it
 
 _CONTEXT = {"head": b"s4fw-ledger-head-1\n", "seal": b"s4fw-ledger-seal-1\n"}
@@ -41,8 +43,13 @@ class Signer(Protocol):
         """64 bytes.  Raises OSError where it cannot sign just now."""
 
 
+def _written(digest: bytes) -> bytes:
+    """In base64 for URLs: what `base64.urlsafe_b64encode` says, at a third of its price."""
+    return binascii.b2a_base64(digest, newline=False).translate(_FOR_URLS)
+
+
 def text_of(digest: bytes) -> str:
-    return base64.urlsafe_b64encode(digest).decode()
+    return _written(digest).decode()
 
 
 def digest_of(text: str) -> bytes:
@@ -60,7 +67,7 @@ def link(digest: bytes, body: bytes) -> bytes:
 
 def line(body: bytes, digest: bytes) -> bytes:
     """A body with its digest, as it stands in the file."""
-    return b'%b%b%b"}\n' % (body[:-1], _H, base64.urlsafe_b64encode(digest))
+    return body[:-1] + _H + _written(digest) + b'"}\n'
 
 
 def split(text: bytes) -> tuple[bytes, bytes]:

@@ -94,22 +94,16 @@ _DECISION_WORDS = {decision: decision.name.lower() for decision in Decision}
 
 
 def named_part(named: Mapping[str, str]) -> str:
-    """The members of a row that say who pays, to be put into `body_of`: the same for many rows."""
+    """The members of a row that say who pays, to be put into `steady_part`."""
     return "," + orjson.dumps(named).decode()[1:-1] if named else ""
 
 
-def body_of(row: JournalRow, at: str, named: str, prices: str | None, tools: str | None) -> bytes:
-    """One row as a JSON object: `cells` can still be added with `with_cells`.
+def steady_part(row: JournalRow, named: str, prices: str | None, tools: str | None) -> str:
+    """The members of a row that many rows have in common, as `steady_key` says which.
 
-    `at` is the moment as text, `named` from `named_part`.  Written out member by member, because a
-    steward does this for every exchange; all that is put in are numbers and words of ours, but for
-    names, which are encoded.
+    `named` is from `named_part`.
     """
-    request = row.request
-    text = f'{{"kind":"{ROW_KINDS[row.kind]}","at":"{at}"'
-    if request != _NO_REQUEST:
-        text += f',"id":"fw_{request.hex()}"'
-    text += f',"slot":{row.slot},"seq":{row.seq},"decision":"{_DECISION_WORDS[row.decision]}"'
+    text = f',"decision":"{_DECISION_WORDS[row.decision]}"'
     if row.status:
         text += f',"status":{row.status}'
     if row.code is not None:
@@ -123,6 +117,39 @@ def body_of(row: JournalRow, at: str, named: str, prices: str | None, tools: str
         text += f',"tier":"{row.tier}"'
     if prices:
         text += f',"prices":{orjson.dumps(prices).decode()}'
+    if tools:
+        text += f',"tool_names":{orjson.dumps(tools).decode()}'
+    if row.is_stream:
+        text += ',"stream":true'
+    if row.is_client_gone:
+        text += ',"client_gone":true'
+    return text
+
+
+def steady_key(row: JournalRow) -> tuple[object, ...]:
+    """Rows of one key have one `steady_part`, as long as ids of values mean the same."""
+    return (
+        row.values, row.decision, row.status, row.code, row.reason, row.loop, row.tier, row.price,
+        row.tools_id, row.is_stream, row.is_client_gone,
+    )  # fmt: skip
+
+
+def body_of(row: JournalRow, at: str, named: str, prices: str | None, tools: str | None) -> bytes:
+    """A whole row at once."""
+    return body_with(row, at, steady_part(row, named, prices, tools))
+
+
+def body_with(row: JournalRow, at: str, steady: str) -> bytes:
+    """One row as a JSON object: `cells` can still be added with `with_cells`.
+
+    `at` is the moment as text, `steady` from `steady_part`.  Written out member by member, because
+    a steward does this for every exchange; all that is put in are numbers and words of ours, but
+    for names, which are encoded.
+    """
+    text = f'{{"kind":"{ROW_KINDS[row.kind]}","at":"{at}"'
+    if row.request != _NO_REQUEST:
+        text += f',"id":"fw_{row.request.hex()}"'
+    text += f',"slot":{row.slot},"seq":{row.seq}{steady}'
     if row.reserved_nusd:
         text += f',"reserved_nusd":{row.reserved_nusd}'
     if row.charged_nusd:
@@ -131,8 +158,6 @@ def body_of(row: JournalRow, at: str, named: str, prices: str | None, tools: str
             text += ',"accrued":true'
     if row.tokens != _NO_TOKENS or row.web_searches:
         text += _tokens(row)
-    if tools:
-        text += f',"tool_names":{orjson.dumps(tools).decode()}'
     return (text + _rest(row) + "}").encode()
 
 
@@ -168,10 +193,6 @@ def _members(**figures: int) -> str:
 
 def _rest(row: JournalRow) -> str:
     text = ""
-    if row.is_stream:
-        text += ',"stream":true'
-    if row.is_client_gone:
-        text += ',"client_gone":true'
     if row.tools or row.retries or row.further_runs:
         text += _members(further_runs=row.further_runs, retries=row.retries, tools=row.tools)
     if row.sent_us:

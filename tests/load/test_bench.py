@@ -9,13 +9,14 @@ from pathlib import Path
 import orjson
 import pytest
 
-from load.bench import cpu, figures, payloads, rounds, shapes, wrk
+from load.bench import cpu, figures, overhead, payloads, rounds, shapes, upstream, wrk
 from load.bench.cpu import Stat, TreeChanged
 from load.bench.machine import Machine
-from load.bench.report import Report, verdict
-from load.bench.rounds import Comparison
+from load.bench.report import Report, ratio_row, verdict
+from load.bench.rounds import Comparison, Sample
 from load.bench.streams import percentile
 from load.bench.wrk import BadRun, Load
+from s4fw.process import aws
 
 STAT = "4242 (s4fw: worker) 0) S 17 4242 4242 0 -1 4194560 100 0 0 0 730 41 5 6 20 0 3 0 99 1 2 3\n"
 
@@ -174,3 +175,44 @@ def test_names_of_what_can_be_measured_are_unique() -> None:
     """`--only` must mean one thing."""
     assert len(set(shapes.NAMES)) == len(shapes.NAMES)
     assert set(shapes.FIGURES) == figures.FIGURES.keys()
+
+
+def test_overhead_is_the_median_of_paired_ratios_with_its_mark() -> None:
+    """One disturbed round must not decide; what the steward did is told for both sides."""
+
+    def side(us: float, beside: float) -> Sample:
+        return Sample(us, beside, 9000.0, 3.0)
+
+    pairs = [
+        (side(52.0, 7.0), side(50.0, 5.0)),
+        (side(90.0, 9.0), side(51.0, 5.0)),
+        (side(51.5, 6.0), side(50.0, 4.0)),
+    ]
+    found = overhead.of_pairs(pairs)
+    assert (1.04, 1.05) == (round(found.value, 2), found.mark)
+    row = ratio_row(found)
+    assert ("52.0 us/request", "(50.0 us)", "1.04x", "<= 1.05x", "ok") == (
+        row[2], row[3], row[4], row[6], row[7],
+    )  # fmt: skip
+    assert "in steward and master 7.0 us on, 5.0 us off" in row[1]
+
+
+def test_sink_takes_metrics_objects_and_letters_as_aws_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is refused is tried again and again: then the row would measure that."""
+    there = upstream.sink(tmp_path, os.sched_getaffinity(0))
+    try:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{there.port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDBENCH")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "bench")
+        for service in ("cloudwatch", "s3", "sns"):
+            monkeypatch.delenv(f"AWS_ENDPOINT_URL_{service.upper()}", raising=False)
+        metrics = aws.client("cloudwatch", "us-east-1", 5, 0)
+        metrics.put_metric_data(Namespace="S4/Firewall", MetricData=[{"MetricName": "a"}])
+        bucket = aws.client("s3", "us-east-1", 5, 0)
+        bucket.put_object(Bucket="s4fw-bench", Key="a", Body=b"x" * 100_000, IfNoneMatch="*")
+        bucket.close()
+        metrics.close()
+    finally:
+        there.child.end()
