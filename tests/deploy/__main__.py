@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.deploy import arm, containers, images, services, templates
+from tests.deploy import arm, containers, images, monitoring, services, templates
 from tests.deploy.check import FAILED, ROOT, Check, Workshop, judged, report, show
 
 CHECKS: tuple[Check, ...] = (
@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     *images.CHECKS,
     *arm.CHECKS,
     *containers.CHECKS,
+    *monitoring.CHECKS,
 )
 
 

@@ -10,10 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.deploy.cloudformation import template
-from tests.deploy.containers import COMPOSE, CONTAINERFILE
 
 NAMES = ("cfn-single.yaml", "cfn-ha.yaml")
 STATEMENTS = {
@@ -216,17 +214,3 @@ def test_both_templates_share_what_they_have_in_common() -> None:
             if name in ("FirewallGroup", "BedrockEndpoint"):
                 continue  # who calls, and in which subnets, differs
             assert single[section][name] == ha[section][name], name
-
-
-def test_compose_runs_the_firewall_without_rights() -> None:
-    """The same promises as the unit: read-only, no capabilities, a stop that lets it drain."""
-    services = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"]
-    assert {"s4fw", "prometheus", "grafana"} == services.keys()
-    for one in services.values():
-        assert (True, ["ALL"]) == (one["read_only"], one["cap_drop"])
-        assert all(port.startswith("127.0.0.1:") for port in one.get("ports", ()))
-    assert "330s" == services["s4fw"]["stop_grace_period"]
-    lines = CONTAINERFILE.read_text("utf-8").splitlines()
-    assert 2 == sum(line.startswith("FROM ") for line in lines)
-    assert "USER 971:971" in lines
-    assert any(line.startswith("HEALTHCHECK ") for line in lines)
