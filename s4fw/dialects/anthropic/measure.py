@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from s4fw.dialects.anthropic import tools
+from s4fw.dialects.walk import Walk
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # Framing, as an upper bound of what the provider adds to the text of a message.
@@ -50,83 +51,55 @@ _ELSEWHERE = ("file_id", "image_url", "s3Location")
 _NOT_GOVERNED = "content that only names something elsewhere is not governed: nothing bounds it"
 
 
-def of_message(message: Any) -> tuple[list[str], int]:
-    """One message to a model that sees large images.  Raises Refusal."""
-    return _of_message(message, IMAGE_TOKENS)
+class ContentWalk(Walk):
+    """How content is measured for models that see an image as `image_tokens` at the most."""
 
+    __slots__ = ("_image_tokens",)
 
-def of_message_46(message: Any) -> tuple[list[str], int]:
-    """One message to a model of up to Claude 4.6.  Raises Refusal."""
-    return _of_message(message, IMAGE_TOKENS_46)
+    def __init__(self, image_tokens: int) -> None:
+        self._image_tokens = image_tokens
 
+    def of_message(self, message: Any) -> tuple[list[str], int]:
+        """One message.  Raises Refusal."""
+        if not isinstance(message, dict):
+            raise Refusal(INVALID_REQUEST, "each message must be an object")
+        return self.walk(message, MESSAGE_TOKENS)
 
-def of_system(block: Any) -> tuple[list[str], int]:
-    """The system prompt or one block of it.  Raises Refusal."""
-    return _of_value(block, IMAGE_TOKENS)
+    def of_system(self, block: Any) -> tuple[list[str], int]:
+        """The system prompt or one block of it.  Raises Refusal."""
+        return self.walk(block, MESSAGE_TOKENS)
+
+    def open(self, value: dict[str, Any], texts: list[str], waiting: list[Any]) -> int:
+        kind = value.get("type")
+        if not value.keys() <= _FIELDS:
+            texts.extend(value.keys() - _FIELDS)
+            if any(name in value for name in _ELSEWHERE):
+                raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
+        apart = ""  # the member that is no text
+        tokens = 0
+        if kind == "image":
+            apart = "source"
+            _check_image(value.get("source"))
+            tokens = self._image_tokens
+        elif kind == "document":
+            apart = "source"
+            tokens = _of_document(value, self._image_tokens, waiting)
+        elif kind in _CALLS:
+            apart = "input"
+            texts.append(orjson.dumps(value.get("input")).decode())
+        elif kind == "tool_definition":
+            apart = "definition"
+            more, tokens = tools.of_inline_tool(value.get("definition"))
+            texts.extend(more)
+        elif type(kind) is str and _REFERENCE.search(kind):
+            raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
+        waiting.extend(member for name, member in value.items() if name != apart)
+        return tokens
 
 
 def of_format(value: Any) -> tuple[list[str], int]:
     """What shapes the answer (`output_config`), counted as its JSON."""
     return [orjson.dumps(value).decode()], MESSAGE_TOKENS
-
-
-def _of_message(message: Any, image_tokens: int) -> tuple[list[str], int]:
-    if not isinstance(message, dict):
-        raise Refusal(INVALID_REQUEST, "each message must be an object")
-    return _of_value(message, image_tokens)
-
-
-def _of_value(whole: Any, image_tokens: int) -> tuple[list[str], int]:
-    """Every text of a value, and tokens for its framing and images.  Raises Refusal.
-
-    Walks whatever is there, so a block that is not known yet is counted as text.
-    """
-    texts: list[str] = []
-    tokens = MESSAGE_TOKENS
-    waiting: list[Any] = [whole]
-    while waiting:
-        value = waiting.pop()
-        if type(value) is str:
-            texts.append(value)
-        elif type(value) is list:
-            waiting.extend(value)
-        elif type(value) is dict:
-            tokens += _of_block(value, image_tokens, texts, waiting)
-        elif value is not None:
-            texts.append(str(value))  # numbers where a text is expected: count their digits
-    return texts, tokens
-
-
-def _of_block(
-    block: dict[str, Any], image_tokens: int, texts: list[str], waiting: list[Any]
-) -> int:
-    """Put the texts of one object on the list, and what of it is still to be looked at; returns
-    the tokens beside them.  Raises Refusal."""
-    kind = block.get("type")
-    if not block.keys() <= _FIELDS:
-        texts.extend(block.keys() - _FIELDS)
-        if any(name in block for name in _ELSEWHERE):
-            raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
-    apart = ""  # the member that is no text
-    tokens = 0
-    if kind == "image":
-        apart = "source"
-        _check_image(block.get("source"))
-        tokens = image_tokens
-    elif kind == "document":
-        apart = "source"
-        tokens = _of_document(block, image_tokens, texts, waiting)
-    elif kind in _CALLS:
-        apart = "input"
-        texts.append(orjson.dumps(block.get("input")).decode())
-    elif kind == "tool_definition":
-        apart = "definition"
-        more, tokens = tools.of_inline_tool(block.get("definition"))
-        texts.extend(more)
-    elif type(kind) is str and _REFERENCE.search(kind):
-        raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
-    waiting.extend(member for name, member in block.items() if name != apart)
-    return tokens
 
 
 def _check_image(source: Any) -> None:
@@ -138,9 +111,7 @@ def _check_image(source: Any) -> None:
         raise Refusal(INVALID_REQUEST, "the `media_type` of an image must be one of an image")
 
 
-def _of_document(
-    block: dict[str, Any], image_tokens: int, texts: list[str], waiting: list[Any]
-) -> int:
+def _of_document(block: dict[str, Any], image_tokens: int, waiting: list[Any]) -> int:
     """The same for a document: its text, or the bound of a PDF."""
     source = block.get("source")
     if not isinstance(source, dict):
@@ -163,3 +134,9 @@ def _of_document(
     else:
         raise Refusal(INVALID_REQUEST, "the `source` of a document must be a text or a PDF")
     return tokens
+
+
+_LARGE = ContentWalk(IMAGE_TOKENS)
+of_message = _LARGE.of_message
+of_system = _LARGE.of_system
+of_message_46 = ContentWalk(IMAGE_TOKENS_46).of_message  # to a model of up to Claude 4.6

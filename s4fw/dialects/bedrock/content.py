@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from s4fw.core.request import Measure
+from s4fw.dialects.walk import has_member
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 MESSAGE_TOKENS = 8  # framing of one message
@@ -218,15 +219,8 @@ def _of_unknown(kind: str, value: Any, tally: Tally) -> None:
 
 def _refuse_elsewhere(whole: Any) -> None:
     """Refuse a reference anywhere within what is not known."""
-    waiting = [whole]
-    while waiting:
-        value = waiting.pop()
-        if type(value) is list:
-            waiting.extend(value)
-        elif type(value) is dict:
-            if not _ELSEWHERE.isdisjoint(value):
-                raise Refusal(UNBOUNDED_REQUEST, _NOT_HERE)
-            waiting.extend(value.values())
+    if has_member(whole, _ELSEWHERE):
+        raise Refusal(UNBOUNDED_REQUEST, _NOT_HERE)
 
 
 def _json(value: Any) -> str:

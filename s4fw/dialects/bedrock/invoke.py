@@ -126,7 +126,7 @@ def _add_content(request: Request, document: Document, name: str, kind: int) -> 
         request.tokens_extra += loose.tokens_beside_text(name, value, image_tokens)
         return
     tag = b"bl%d" % (image_tokens or 0)
-    measure = loose.value_measure(image_tokens)
+    measure = loose.LooseWalk(image_tokens).of_value
     if kind == ARRAY:
         spans, digests = document.items(name)
         run = Run(tag, spans, digests, measure, document.long_strings)

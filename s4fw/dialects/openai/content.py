@@ -20,6 +20,7 @@ from s4fw.dialects.openai.measure import (
     TOOL_CALL_TOKENS,
     image_tokens,
 )
+from s4fw.dialects.walk import Walk
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # The wire format's own names: the model does not see them.  Any other is counted.
@@ -76,7 +77,7 @@ _OF_UNSEEN = {MESSAGES: _kinds(_UNSEEN_PARTS), ITEMS: _kinds(_UNSEEN_ITEMS)}
 _NOT_GOVERNED = "content other than text and images is not governed: nothing bounds its tokens"
 
 
-class Walk:
+class ContentWalk(Walk):
     """The rules by which content is measured.  `image_floor` is the least bound of an image;
     `is_context_bound` lets pass what only the model's context bounds."""
 
@@ -95,7 +96,7 @@ class Walk:
         if message.get("audio") is not None:  # names an earlier answer, which is input again
             raise Refusal(UNBOUNDED_REQUEST, "an earlier answer in audio is not governed as input")
         self._check_parts(message.get("content"))
-        return self._walk(message)
+        return self.walk(message, MESSAGE_TOKENS)
 
     def of_item(self, item: Any) -> tuple[list[str], int]:
         """One item of a responses input: a message, a call, its output.  Raises Refusal."""
@@ -111,28 +112,9 @@ class Walk:
             raise Refusal(UNBOUNDED_REQUEST, "items that bring or run tools are not governed")
         self._check_parts(item.get("content"))
         self._check_parts(item.get("output"))
-        texts, tokens = self._walk(item)
-        return texts, tokens + TOOL_CALL_TOKENS
+        return self.walk(item, MESSAGE_TOKENS + TOOL_CALL_TOKENS)
 
-    def _walk(self, top: dict[str, Any]) -> tuple[list[str], int]:
-        """Every text below `top`, and tokens for its framing and images."""
-        texts: list[str] = []
-        tokens = MESSAGE_TOKENS
-        waiting: list[Any] = [top]
-        while waiting:
-            value = waiting.pop()
-            if type(value) is str:
-                texts.append(value)
-            elif type(value) is list:
-                waiting.extend(value)
-            elif type(value) is dict:
-                tokens += self._open(value, texts, waiting)
-            elif value is not None:
-                texts.append(str(value))  # numbers where a text is expected: count their digits
-        return texts, tokens
-
-    def _open(self, value: dict[str, Any], texts: list[str], waiting: list[Any]) -> int:
-        """Put what is in an object to what waits; returns tokens for what is no text."""
+    def open(self, value: dict[str, Any], texts: list[str], waiting: list[Any]) -> int:
         kind = value.get("type")
         if type(kind) is str:
             if kind == "image_url" and "image_url" in value:
@@ -188,8 +170,8 @@ _CHEAP_MINI = re.compile(r"(?:gpt-4\.1|gpt-5(?:\.\d)?|o4)-mini")
 # By whether the model bills images like gpt-4o-mini does, and whether all is held at the context.
 _RULES = ((0, False), (IMAGE_TOKENS_MINI, False), (0, True), (IMAGE_TOKENS_MINI, True))
 _WALKS = {
-    MESSAGES: tuple(Walk(False, floor, is_bound) for floor, is_bound in _RULES),
-    ITEMS: tuple(Walk(True, floor, is_bound) for floor, is_bound in _RULES),
+    MESSAGES: tuple(ContentWalk(False, floor, is_bound) for floor, is_bound in _RULES),
+    ITEMS: tuple(ContentWalk(True, floor, is_bound) for floor, is_bound in _RULES),
 }
 _NAMES = {MESSAGES: (b"m", b"M", b"n", b"N"), ITEMS: (b"i", b"I", b"j", b"J")}
 _FAMILIES = {name: family for family, names in _NAMES.items() for name in names}
