@@ -26,7 +26,9 @@ _TEXT = frozenset({
 })  # fmt: skip
 _FLAGS = frozenset({"accrued", "stream", "client_gone"})
 # What a spreadsheet may take for a formula at the start of a cell (owasp.org, CSV Injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_CONTROLS = ("\t", "\r", "\n")
+_BLANK = " \t\r\n\v\f\u00a0\u2007\u202f\u200b\u3000\ufeff"  # what may be dropped before it
 
 ROWS_AT_ONCE = 20_000  # of one row group of a Parquet file
 
@@ -74,7 +76,9 @@ def safe(value: Any) -> Any:
     """A value that no spreadsheet runs: text that looks like a formula gets a quote in front."""
     if value is True:
         return "true"
-    if isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA):
+    if isinstance(value, str) and (
+        value.startswith(_CONTROLS) or value.lstrip(_BLANK).startswith(_FORMULA)
+    ):
         return "'" + value
     return value
 
@@ -88,6 +92,7 @@ def _write_json(records: Iterable[dict[str, Any]], target: IO[str]) -> int:
 
 
 def _write_parquet(records: Iterator[dict[str, Any]], target: Path) -> int:
+    # Only here: most need no 200 MB more.
     import pyarrow
     import pyarrow.parquet
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from s4fw.cli import main
-from s4fw.cli.export import safe
+from s4fw.cli.export import COLUMNS, safe
 from s4fw.ledger import chain, segments
 from s4fw.ledger.lines import cell_body, with_cells
 from tests.admin.scripted import ScriptedFacts, budget, listening
@@ -141,6 +141,7 @@ def test_export_csv_is_whole_and_runs_no_formula(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [("=1", "'=1"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), (" =1", "' =1"), ("\t=1", "'\t=1"),
+     ("\u00a0=1", "'\u00a0=1"), ("\ufeff+1", "'\ufeff+1"),
      ("\uff1d1", "'\uff1d1"), ("a=1", "a=1"), (-5, -5), (True, "true"), (None, None)],
 )  # fmt: skip
 def test_safe_quotes_text_that_looks_like_a_formula_and_no_number(
@@ -166,6 +167,31 @@ def test_export_parquet_without_pyarrow_says_what_to_install(
     monkeypatch.setattr("s4fw.cli.export.find_spec", lambda name: None)
     result = run("export", "--format", "parquet", "--dir", str(tmp_path), "-o", "x")
     assert (2, True) == (result.exit_code, "s4fw[parquet]" in result.output)
+
+
+def test_export_parquet_without_a_file_says_that_it_needs_one(tmp_path: Path) -> None:
+    """A binary file on a terminal is what nobody meant."""
+    result = run("export", "--format", "parquet", "--dir", str(tmp_path))
+    assert (2, True) == (result.exit_code, "needs" in result.output)
+
+
+def test_export_parquet_holds_what_json_holds_with_whole_numbers(tmp_path: Path) -> None:
+    """Amounts are integers there too, and what a row does not say is null, not 0 or empty."""
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the extra `parquet` is not installed")
+    big = 9_007_199_254_740_993  # the first integer that a float cannot hold
+    folder = with_rows(
+        tmp_path,
+        row(0, 1, customer="=SUM(1)", charged_nusd=big, accrued=True),
+        row(0, 2, kind="block", code="budget_exceeded", charged_nusd=0),
+    )
+    out = tmp_path / "rows.parquet"
+    assert 0 == run("export", "--format", "parquet", "--dir", str(folder), "-o", str(out)).exit_code
+    found = parquet.read_table(out)
+    assert list(COLUMNS) == found.column_names
+    exported = run("export", "--format", "json", "--dir", str(folder)).stdout.splitlines()
+    expected = [{n: orjson.loads(line).get(n) for n in COLUMNS} for line in exported]
+    assert expected == found.to_pylist()
+    assert (big, "=SUM(1)") == (expected[0]["charged_nusd"], expected[0]["customer"])
 
 
 def test_rebuild_equal_exits_0_and_different_exits_1(
