@@ -4,11 +4,15 @@ A request repeats all items of the one before and adds some.  What was made of a
 remembered under its digest, so the next request continues there.  Where nothing is remembered
 (another worker took the last request, or the history was edited) the items of the last turns are
 read again, once.  Either way the same turns come out: they are a function of the body alone.
+
+Nearly always little is new.  More is read in a thread, by who calls; there `_breathe` lets others
+in, because compiled code does not give the interpreter away by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from time import sleep
 from typing import Final
 
 from s4fw.core.transcript import Item, Transcript
@@ -19,6 +23,10 @@ _SECRET: Final = KEY.hex()  # texts are hashed as they are, without a copy; this
 
 JOINTS: Final = 24  # identities of items that a tail keeps
 LOOK_BACK: Final = 16  # items in which a remembered prefix is looked for: some 8 turns
+
+# Between two breaths some 0.5 ms of work: bytes that are decoded, items that are only looked at.
+BREATH_BYTES: Final = 65_536
+BREATH_ITEMS: Final = 2_048
 
 # Which lists of tools that may repeat hold all of these tools, as bits.
 Lists = Callable[[Sequence[str]], int]
@@ -85,12 +93,17 @@ class Chain:
         self.session = session
 
 
+_ANY: Final = 1 << 62  # bytes
+
 CHAINS_MAX: Final = 4_096  # of each worker; a response that another one relayed is not known here
 
 
 class Tails:
-    """Remembers tails by the digest of their prefix; for one process, one thread, one
-    configuration.  About 1 kB each."""
+    """Remembers tails by the digest of their prefix; for one process and one configuration.  About
+    1 kB each.
+
+    Several threads may read at once: single entries of dictionaries are all they share, and two
+    that forget the old half at the same instant forget more than they had to, nothing else."""
 
     def __init__(self, lists: Lists, remember: int = 8_192) -> None:
         self._lists = lists
@@ -121,7 +134,13 @@ class Tails:
 
     def of_chain(self, t: Transcript, chain: Chain) -> Tail:
         """The tail of a chain with the items that came with this request."""
-        items = [self._item(t, at) for at in range(len(t.spans))]
+        items: list[Item] = []
+        breath = BREATH_BYTES
+        for at in range(len(t.spans)):
+            if t.spans[at][1] > breath:
+                _breathe()
+                breath = t.spans[at][1] + BREATH_BYTES
+            items.append(self._item(t, at))
         before, turn = chain.tail, chain.turn
         identities = (0, *(identity(item) for item in items))
         turns, total = before.turns, before.total
@@ -133,16 +152,36 @@ class Tails:
 
     def of(self, t: Transcript) -> Tail:
         """The tail of a whole transcript."""
-        digests = t.digests
-        count = len(digests)
+        tail = self.of_short(t, _ANY)
+        assert tail is not None
+        return tail
+
+    def of_short(self, t: Transcript, bytes_max: int) -> Tail | None:
+        """The same; None where more than so many bytes of the body may have to be read."""
+        spans = t.spans
+        count = len(spans)
         if count == 0:
             return _START
-        for at in range(count, max(count - LOOK_BACK, 0), -1):
-            tail = self._get(digests[at - 1] + t.kind)
-            if tail is not None:
-                return tail if at == count else self._continued(t, tail, at)
+        tail, at = self._seek(t)
+        if at == count:
+            return tail
+        start = 0 if tail is None else tail.start
+        if spans[-1][1] - spans[start][0] > bytes_max:
+            return None
+        if tail is not None:
+            return self._continued(t, tail, at)
         begin, skipped = self._begin(t)
         return self._read(t, _START if not skipped else _skipping(skipped), begin)
+
+    def _seek(self, t: Transcript) -> tuple[Tail | None, int]:
+        """The longest prefix that is remembered, and how many items it has."""
+        digests, kind = t.digests, t.kind
+        count = len(digests)
+        for at in range(count, max(count - LOOK_BACK, 0), -1):
+            tail = self._get(digests[at - 1] + kind)
+            if tail is not None:
+                return tail, at
+        return None, 0
 
     def _get(self, key: bytes) -> Tail | None:
         tail = self._young.get(key)
@@ -169,30 +208,37 @@ class Tails:
         return self._read(t, known, tail.start)
 
     def _begin(self, t: Transcript) -> tuple[int, int]:
-        """The item from which on the last WINDOW turns are read, and how many turns are before."""
-        spans = t.spans
+        """The item from which on the last WINDOW turns are read, and how many turns are before.
+
+        Ahead of the first turn items only have an identity, and no more than JOINTS of them."""
         turns = 0
-        at = len(spans)
+        at = first = len(t.spans)
         was_assistant = False
         while at > 0:
+            if at % BREATH_ITEMS == 0:
+                _breathe()
             is_assistant = t.is_of_assistant(at - 1)
             if t.is_joined and was_assistant and not is_assistant:
                 turns += 1
                 if turns == WINDOW:
                     return at, self._turns_before(t, at)
             at -= 1
-            if not t.is_joined and is_assistant:
-                turns += 1
-                if turns == WINDOW:
-                    return at, self._turns_before(t, at)
+            if is_assistant:
+                first = at
+                if not t.is_joined:
+                    turns += 1
+                    if turns == WINDOW:
+                        return at, self._turns_before(t, at)
             was_assistant = is_assistant
-        return 0, 0
+        return max(first - JOINTS, 0), 0
 
     @staticmethod
     def _turns_before(t: Transcript, end: int) -> int:
         turns = 0
         was_assistant = False
         for at in range(end):
+            if at % BREATH_ITEMS == BREATH_ITEMS - 1:
+                _breathe()
             is_assistant = t.is_of_assistant(at)
             if is_assistant and not (t.is_joined and was_assistant):
                 turns += 1
@@ -210,7 +256,11 @@ class Tails:
         said: list[Item] = []
         back: list[str] = []
         start = at
+        breath = t.spans[at][0] + BREATH_BYTES
         for index in range(at, count):
+            if t.spans[index][1] > breath:
+                _breathe()
+                breath = t.spans[index][1] + BREATH_BYTES
             item = first if first is not None and index == at else self._item(t, index)
             if item.is_assistant and said and (back or not t.is_joined):
                 tail = self._closed(t, tail, said, back, start, index, identities)
@@ -255,6 +305,11 @@ class Tails:
         lists = self._lists([name for name, _ in calls]) if calls else 0
         result = back[0] if len(back) == 1 else "\x1f".join(back)
         return fingerprint(text, calls, result, before, lists)
+
+
+def _breathe() -> None:
+    """Let another thread have the interpreter if one waits for it."""
+    sleep(0)
 
 
 def _skipping(turns: int) -> Tail:

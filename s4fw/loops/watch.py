@@ -50,8 +50,9 @@ class Ask:
     """What the watch needs to know of a request."""
 
     __slots__ = (
-        "agent_ok", "body_bytes", "caller", "feature", "headers", "is_retry", "key", "labels",
-        "model", "now_ms", "tenant", "transcript",
+        "agent_ok", "body_bytes", "caller", "feature", "headers", "is_chained", "is_read",
+        "is_retry", "key", "labels", "model", "named", "now_ms", "root", "tail", "tenant",
+        "transcript",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,12 @@ class Ask:
         self.now_ms = now_ms
         self.is_retry = is_sdk_retry(headers)
         self.agent_ok = 0  # turns of a loop that its key may allow itself
+        # Of `Watch.read`:
+        self.is_read = False
+        self.is_chained = False  # it names a response that is known
+        self.named = 0  # the session that it names, 0: none
+        self.root = 0
+        self.tail: Tail | None = None  # None: a single question
 
 
 class Seen:
@@ -134,44 +141,64 @@ class Watch:
             self._places[who] = place
         return place
 
-    def look(self, ask: Ask) -> Seen:
-        """Note a request and judge it."""
-        place = self._place(ask)
-        policy = self._policies.all[place]
+    def read(self, ask: Ask, bytes_max: int = 1 << 62) -> bool:
+        """Read what a request says of its session; False where more than `bytes_max` are new, and
+        nothing is read.  Changes nothing that is shared; may run in a thread."""
         t = ask.transcript
         count = len(t.spans)
+        ask.is_read = True
+        if count == 0:
+            return True
+        chain = self.tails.chain(t, ask.caller)
+        named = self._sessions.explicit(ask.caller, ask.headers, ask.labels)
+        ask.is_chained = chain is not None
+        if chain is not None:
+            if t.spans[-1][1] - t.spans[0][0] > bytes_max:
+                return False
+            named = named or chain.session
+            ask.tail = self.tails.of_chain(t, chain)
+        elif count > TEMPLATE_ITEMS_MAX or named:
+            ask.tail = self.tails.of_short(t, bytes_max)
+            if ask.tail is None:
+                return False
+        else:
+            return True
+        ask.named = named
+        cache_key = ask.labels.get("prompt_cache_key", "")
+        ask.root = named or self._sessions.root(ask.caller, ask.model, cache_key, t)
+        return True
+
+    def look(self, ask: Ask) -> Seen:
+        """Note a request and judge it."""
+        if not ask.is_read:
+            self.read(ask)
+        place = self._place(ask)
+        policy = self._policies.all[place]
+        count = len(ask.transcript.spans)
         seen = Seen(self._tenants.place(ask.tenant), 0, ask.caller)
         if count == 0:
             return seen
         if not ask.is_retry:
             self._look_for_storm(ask, policy, seen)
-        explicit = self._sessions.explicit(ask.caller, ask.headers, ask.labels)
-        chain = self.tails.chain(t, ask.caller)
-        if chain is not None:
-            explicit = explicit or chain.session
-        elif count <= TEMPLATE_ITEMS_MAX and not explicit:
+        tail = ask.tail
+        if tail is None:
             return seen
-        tail = self.tails.of(t) if chain is None else self.tails.of_chain(t, chain)
         seen.tail = tail
-        root = explicit
-        if not root:
-            cache_key = ask.labels.get("prompt_cache_key", "")
-            root = self._sessions.root(ask.caller, ask.model, cache_key, t)
-        arrival = self._sessions.arrive(explicit, root, t, tail, ask.now_ms)
+        arrival = self._sessions.arrive(ask.named, ask.root, ask.transcript, tail, ask.now_ms)
         at = seen.at = arrival.at
         seen.key = arrival.key
         seen.turns = tail.total
         if arrival.is_new:
             self._memory.words[at + memory.FIRST_TURNS] = tail.total
             self._tenants.began_session(seen.tenant)
-            if signals.fans_out(self._memory, root, ask.now_ms):
+            if signals.fans_out(self._memory, ask.root, ask.now_ms):
                 self._weigh(policy, seen, Finding(rules.FAN_OUT, 0, 0), WARN_LEVEL)
         elif arrival.is_repeated and not ask.is_retry:
             rule = signals.retried(self._memory, at, policy.limits, ask.now_ms)
             if rule is not None:
                 self._weigh(policy, seen, Finding(rule, 0, 0), BLOCK_LEVEL)
         self._advance(ask, seen, policy, tail)
-        if count > TEMPLATE_ITEMS_MAX or chain is not None:
+        if count > TEMPLATE_ITEMS_MAX or ask.is_chained:
             self._judge(ask, seen, place, tail)
         return seen
 

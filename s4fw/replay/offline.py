@@ -91,7 +91,7 @@ class Offline:
             Route(list(config.upstreams.values())),
             Attribute(config.attribution, rates.priced_as, _KEY),
             Quote(rates, Inputs(tokens, _at_once, counters, config.pricing.counting)),
-            Anomaly(watch, counters, frozenset(config.loops.may_override), self._clock),
+            Anomaly(watch, _at_once, counters, frozenset(config.loops.may_override), self._clock),
         ])  # fmt: skip
 
     def _clock(self) -> int:

@@ -82,7 +82,7 @@ def build(
         quote,  # what it could cost at worst: arithmetic
         digest,  # what takes time of a signature for the upstream
         # Whether the agent goes round in circles.
-        Anomaly(watch, counters, frozenset(config.loops.may_override)),
+        Anomaly(watch, offload, counters, frozenset(config.loops.may_override)),
         # Takes the money, last: a refusal almost never has to give back.
         budget,
         GreyZone(budget, budgets, ask if counting == CALIBRATED else None),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s4fw.loops.tails import Tail, Tails
+from s4fw.loops.tails import JOINTS, Tail, Tails
 from s4fw.loops.thresholds import WINDOW, Thresholds
 from s4fw.loops.verdict import Finding, judge
 from tests.loops import families
@@ -141,6 +141,39 @@ def test_only_what_is_new_is_decoded() -> None:
         tails.of(transcript(x))
         counts.append(tails.items_read - before)
     assert {2} == set(counts[1:])
+
+
+def test_items_before_the_first_turn_are_not_all_read() -> None:
+    """A huge question in thousands of items must not hold up everybody else; what is known of its
+    last items, by which its session is found again, is the same as if all had been read."""
+    alone = [{"role": "user", "content": f"item {at}"} for at in range(80)]
+    items = [*alone]
+    for added in families.chat_messages(families.runaway("same", 1, before=3, count=6)):
+        items += added
+    for count in (30, 80, 81, 85, len(items)):
+        whole = Tails(no_lists)
+        for end in range(1, count + 1):  # item by item: each is read
+            slowly = whole.of(transcript(CHAT.read(items[:end])))
+        tails = Tails(no_lists)
+        at_once = tails.of(transcript(CHAT.read(items[:count])))
+        assert slowly.joints == at_once.joints
+        assert said(judge(slowly.turns, FIRM)) == said(judge(at_once.turns, FIRM))
+        assert max(count - 80, 0) + JOINTS >= tails.items_read
+        middle = transcript(CHAT.read(items[: max(count - 2, 1)]))
+        assert whole.of(middle).joints == tails.of(middle).joints
+
+
+def test_what_is_long_to_read_is_not_read_at_once() -> None:
+    """The bound is on what is new: a long transcript that grew by a little is read at once."""
+    turns = families.runaway("same", 1, before=30, count=4)
+    *_, last_but_one, last = CHAT.requests(turns)
+    tails = Tails(no_lists)
+    assert tails.of_short(transcript(last_but_one), 1_000) is None
+    assert 0 == tails.items_read
+    tails.of(transcript(last_but_one))
+    grown = tails.of_short(transcript(last), 1_000)
+    assert grown is not None
+    assert len(turns) == grown.total
 
 
 def test_results_that_arrive_late_belong_to_their_turn() -> None:

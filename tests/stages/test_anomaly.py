@@ -192,3 +192,23 @@ def test_template_batch_is_never_a_loop(enforced: Play) -> None:
 def test_identical_body_at_once_is_a_sample_not_a_storm(enforced: Play) -> None:
     """Ten answers to one prompt, drawn at once."""
     assert all(ask(enforced, families.opening()).block is None for _ in range(30))
+
+
+def test_long_transcript_is_read_in_a_thread_and_judged_alike(enforced: Play) -> None:
+    """Reading it on the loop would hold up all other callers; a loop in it is refused as ever."""
+    items = families.opening()
+    for at, added in enumerate(families.chat_messages(families.runaway("same", 1, 40, 6))):
+        added[-1]["content"] += f" {'words ' * 1_000}" if at < 40 else ""
+        items += added
+    before = enforced.offloaded
+    x = ask(enforced, items)
+    counted = enforced.offloaded - before
+    assert x.block is not None
+    assert "loop_detected" == x.block.code.name
+    again = enforced.offloaded
+    assert "loop_detected" == _code(ask(enforced, items))
+    assert (2, 0) == (counted, enforced.offloaded - again)  # the tokens, the turns
+
+
+def _code(x: Exchange) -> str:
+    return x.block.code.name if x.block is not None else ""
