@@ -3,6 +3,10 @@
 A dead child's slot is recovered before its replacement is forked: what it had sent is charged at
 worst case, what it had only reserved is given back.  A living child is never recovered, so one
 that is stuck is killed first.  SIGKILL works on stopped processes too.
+
+A child that ends by itself before it is ready is an installation that is broken: that, again and
+again, ends the service.  One that somebody outside kills is not, once the service was complete: it
+only waits longer each time, and says so, because the kernel kills for memory with the same signal.
 """
 
 from __future__ import annotations
@@ -25,6 +29,9 @@ from s4fw.process.seat import READY
 from s4fw.process.witness import Witness
 
 log = logging.getLogger(__name__)
+
+_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM)  # no fault of ours ends a process so
+_KILLS_TOLD = 5  # so many in a row before ready are an event of their own
 
 
 @dataclass(slots=True)
@@ -120,14 +127,29 @@ class Crew:
         if self.is_draining and code in (FINE, -signal.SIGTERM):  # SIGTERM: while still booting
             return
         lived_s = now_s - child.started_s
-        place.spawn_at_s = now_s + place.backoff.delay_s(lived_s)
+        is_killed = code in _FROM_OUTSIDE and child.aborted_s is None and self._was_complete
+        if is_killed:
+            delay_s = place.backoff.after_kill_s(lived_s, child.was_ready)
+        else:
+            delay_s = place.backoff.delay_s(lived_s)
+        place.spawn_at_s = now_s + delay_s
         how = _how_it_ended(code)
         self._witness.say(
             f"{child.kind.name}_exit", "alarm", f"the {child.name} {how}",
             worker=child.index, pid=child.pid, slot=child.slot,
         )  # fmt: skip
-        if not child.was_ready and not self.is_draining:
+        if is_killed:
+            self._tell_kills(child, place.backoff.killed_unready, how, delay_s)
+        elif not child.was_ready and not self.is_draining:
             self._judge_boot(child, code, how, now_s)
+
+    def _tell_kills(self, child: Child, times: int, how: str, delay_s: float) -> None:
+        if times >= _KILLS_TOLD:
+            sentence = (
+                f"the {child.name} {how} {times} times in a row before it was ready; is memory"
+                f" short?  The next try is in {delay_s:.0f} s"
+            )
+            self._witness.say(f"{child.kind.name}_killed", "alarm", sentence, worker=child.index)
 
     def _judge_boot(self, child: Child, code: int, how: str, now_s: float) -> None:
         """A death before ready is no crash: the service stops visibly rather than fork for ever."""

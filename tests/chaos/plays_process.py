@@ -115,26 +115,28 @@ def everything_killed(scene: Scene) -> str:
 
 def killed_in_a_loop(scene: Scene) -> str:
     """CHA-06: near the cap, so that one forgotten or doubled reservation would show."""
-    kills = scene.either(300, 12)
+    turns, kills = scene.either(300, 12), 0
     quote = worst(1, model="mock-hang_stream", max_tokens=5)
-    limit = 400 * quote
+    limit = scene.either(50, 12) * quote  # reached before the end
     budget = [ALL[0] | {"limit_usd": dollars(limit)}]
     proxy = scene.firewall(budgets=budget)
     with Crowd(proxy, 6, max_tokens=5) as crowd:
-        for _ in range(kills):
+        for _ in range(turns):
             time.sleep(0.2)
             pids = [pid for pid in proxy.pids() if is_alive(pid)]
-            if pids:
+            if pids:  # else the next ones are being started
                 with suppress(ProcessLookupError):
                     os.kill(scene.random.choice(pids), signal.SIGKILL)
+                    kills += 1
         statuses = crowd.stop()
     proxy.wait_workers()
     entry = scene.end(proxy)
     assert entry["used_nusd"] <= limit
     assert entry["charged_nusd"] > 0
+    assert kills >= turns // 6, kills
     return (
-        f"{kills} kills, {statuses[200]} answered, {statuses[0]} cut, {statuses[402]} over: "
-        f"used {usd(entry['used_nusd'])} of {usd(limit)}, never above"
+        f"{kills} kills in {turns} turns, {statuses[200]} answered, {statuses[0]} cut, "
+        f"{statuses[402]} over: used {usd(entry['used_nusd'])} of {usd(limit)}, never above"
     )
 
 
