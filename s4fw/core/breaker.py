@@ -15,6 +15,12 @@ from __future__ import annotations
 from time import monotonic_ns
 from typing import Protocol
 
+from s4fw.core.counter import COUNTER_INDEX, COUNTERS
+
+_OPENED = COUNTER_INDEX["breaker_opened"]
+_REFUSED = COUNTER_INDEX["breaker_refused"]
+_OPEN = COUNTER_INDEX["breakers_open"]
+
 
 class Limits(Protocol):
     """What the configuration says about one upstream (see `s4fw.config`)."""
@@ -28,9 +34,12 @@ class Limits(Protocol):
 class Breaker:
     """What one worker has seen of one upstream lately."""
 
-    __slots__ = ("_failures", "_failures_max", "_open_ns", "_probe_ns")
+    __slots__ = ("_counters", "_failures", "_failures_max", "_open_ns", "_probe_ns")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, counters: memoryview | None = None) -> None:
+        if counters is None:  # nobody looks
+            counters = memoryview(bytearray(8 * len(COUNTERS))).cast("Q")
+        self._counters = counters
         self._failures = 0  # in a row
         self._probe_ns = 0  # when the next request may try; of an open one
         self._failures_max = 0
@@ -58,6 +67,7 @@ class Breaker:
         if now_ns >= self._probe_ns:
             self._probe_ns = now_ns + self._open_ns
             return 0
+        self._counters[_REFUSED] += 1
         return -(-(self._probe_ns - now_ns) // 1_000_000)
 
     def failed(self) -> bool:
@@ -67,19 +77,26 @@ class Breaker:
         if not self.is_open:
             return False
         self._probe_ns = monotonic_ns() + self._open_ns
-        return not was_open
+        if was_open:
+            return False
+        self._counters[_OPENED] += 1
+        self._counters[_OPEN] += 1
+        return True
 
     def succeeded(self) -> bool:
         """An answer has begun.  Returns whether it was open until now."""
         was_open = self.is_open
         self._failures = 0
+        if was_open:
+            self._counters[_OPEN] -= 1
         return was_open
 
 
 class Breakers:
-    """The breakers of one worker, by the name of the upstream."""
+    """The breakers of one worker, by the name of the upstream.  `counters` are the worker's."""
 
-    def __init__(self) -> None:
+    def __init__(self, counters: memoryview | None = None) -> None:
+        self._counters = counters
         self._of: dict[str, Breaker] = {}
 
     def adopt(self, upstreams: dict[str, Limits]) -> None:
@@ -89,10 +106,12 @@ class Breakers:
         for name, limits in upstreams.items():
             breaker = kept.get(name)
             if breaker is None:
-                breaker = Breaker(limits)
+                breaker = Breaker(limits, self._counters)
             else:
                 breaker.adopt(limits)
             self._of[name] = breaker
+        if self._counters is not None:
+            self._counters[_OPEN] = sum(breaker.is_open for breaker in self._of.values())
 
     def of(self, upstream: str) -> Breaker | None:
         """The breaker of an upstream, None where it is not configured."""

@@ -61,10 +61,18 @@ COUNTERS = (
     Counter("shed", "requests", "Requests and connections refused for lack of room."),
     Counter("loop_ticks", "ticks", "Times the event loop's delay was measured."),
     Counter("loop_late", "seconds", "How late those ticks were, together.", 1_000_000),
+    Counter("shed_late", "requests", "Those of the shed that came while the loop was late."),
+    Counter("shed_memory", "requests", "Those that came while memory was above its bound."),
+    Counter("shed_descriptors", "requests", "Those for which there was no descriptor."),
+    Counter("shed_connections", "connections", "Those above `limits.connections`."),
+    Counter("shed_in_flight", "requests", "Those above `limits.in_flight`."),
+    Counter("breaker_opened", "times", "Times an upstream was taken to be down."),
+    Counter("breaker_refused", "requests", "Requests not sent because their upstream was down."),
+    Counter("breakers_open", "upstreams", "Upstreams taken to be down now (a gauge)."),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
 # Places of a worker's counter area, from here on, that hold learned token factors instead: see
 # `s4fw.tokens.factors`.
 FACTORS_AT = 48
 assert len(COUNTERS) <= FACTORS_AT
-GAUGES = frozenset({"in_flight", "open_connections"})  # set to 0 by a slot's next owner
+GAUGES = frozenset({"in_flight", "open_connections", "breakers_open"})  # 0 for the next owner

@@ -70,7 +70,7 @@ class Worker:
         self._exit_code = FINE
         self._factors = factors_of(self._table, self._clock)
         self._wallet = Wallet()
-        self._breakers = Breakers()
+        self._breakers = Breakers(self._table.counters())
         self._breakers.adopt(_breakers(seat.config))
         self._recipient = Recipient(
             seat.estate.credentials.of_workers[seat.index], self._wallet, loop

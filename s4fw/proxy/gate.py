@@ -7,7 +7,6 @@ from s4fw.core.dialect import Route
 from s4fw.core.verdict import Block
 from s4fw.errors import (
     FIREWALL_DRAINING,
-    FIREWALL_OVERLOADED,
     INVALID_REQUEST,
     METHOD_NOT_ALLOWED,
     REQUEST_TOO_LARGE,
@@ -16,6 +15,7 @@ from s4fw.errors import (
 from s4fw.proxy.head import Head
 from s4fw.proxy.prefixes import begun
 from s4fw.proxy.settings import Settings
+from s4fw.proxy.shed import BUSY
 
 
 def route_of(head: Head, settings: Settings) -> Route | Block:
@@ -57,7 +57,7 @@ def pressing(
     if shed is not None:
         return shed
     if in_flight >= settings.in_flight_max:
-        return Block(FIREWALL_OVERLOADED, "too many requests at once; try again")
+        return BUSY
     if head.content_length > settings.body_bytes_max:
         return Block(REQUEST_TOO_LARGE, "the request's body is larger than allowed")
     if head.method == b"GET" and (head.content_length or head.is_chunked):

@@ -23,7 +23,7 @@ from s4fw.proxy.origin import Origin
 from s4fw.proxy.outbox import Outbox
 from s4fw.proxy.question import Question, request_of
 from s4fw.proxy.settings import Settings
-from s4fw.proxy.shed import CROWDED, TOO_MANY, Shed
+from s4fw.proxy.shed import COUNTED_AS, CROWDED, TOO_MANY, Shed
 
 log = logging.getLogger(__name__)
 
@@ -197,6 +197,9 @@ class Proxy:
             self.count(_BLOCKED_POLICY)
         elif block.code is FIREWALL_OVERLOADED:
             self.count(_SHED)
+            reason = COUNTED_AS.get(block.message)
+            if reason is not None:
+                self.count(reason)
 
     def _count_tick(self, late_ns: int) -> None:
         self.counters[_LOOP_TICKS] += 1

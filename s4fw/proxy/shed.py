@@ -21,6 +21,7 @@ import resource
 from collections.abc import Callable
 from time import monotonic_ns
 
+from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.verdict import Block
 from s4fw.errors import FIREWALL_OVERLOADED
 
@@ -36,6 +37,16 @@ TOO_MANY = Block(FIREWALL_OVERLOADED, "too many connections", retry_after_s=1)
 CROWDED = Block(
     FIREWALL_OVERLOADED, "the firewall is short of descriptors; try again", retry_after_s=1
 )
+BUSY = Block(FIREWALL_OVERLOADED, "too many requests at once; try again")
+
+# What each of them is counted as, beside `shed`.
+COUNTED_AS = {
+    _LATE.message: COUNTER_INDEX["shed_late"],
+    _FULL.message: COUNTER_INDEX["shed_memory"],
+    CROWDED.message: COUNTER_INDEX["shed_descriptors"],
+    TOO_MANY.message: COUNTER_INDEX["shed_connections"],
+    BUSY.message: COUNTER_INDEX["shed_in_flight"],
+}
 
 
 def _open_descriptors() -> int:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from s4fw.core.breaker import Breaker, Breakers
+from s4fw.core.counter import COUNTER_INDEX, COUNTERS
 
 
 @dataclass(frozen=True)
@@ -72,3 +73,33 @@ def test_reload_keeps_what_was_seen_and_takes_the_new_limits() -> None:
     assert breaker is breakers.of("openai")
     assert breaker.is_open
     assert breakers.of("azure") is None
+
+
+def test_openings_refusals_and_what_is_open_now_are_counted() -> None:
+    """Operators see which refusals are ours, and for how long."""
+    counters = memoryview(bytearray(8 * len(COUNTERS))).cast("Q")
+
+    def counted() -> tuple[int, int, int]:
+        names = ("breaker_opened", "breaker_refused", "breakers_open")
+        opened, refused, is_open = (counters[COUNTER_INDEX[name]] for name in names)
+        return opened, refused, is_open
+
+    breakers = Breakers(counters)
+    breakers.adopt({"openai": Limits(open_s=60), "azure": Limits(open_s=60)})
+    openai, azure = breakers.of("openai"), breakers.of("azure")
+    assert openai is not None
+    assert azure is not None
+    for _ in range(5):
+        openai.failed()
+    azure.failed()
+    assert (1, 0, 1) == counted()
+    assert openai.refuses() > 0
+    assert azure.refuses() == 0
+    assert (1, 1, 1) == counted()
+    openai.succeeded()
+    azure.succeeded()
+    assert (1, 1, 0) == counted()
+    for _ in range(3):
+        openai.failed()
+    breakers.adopt({"azure": Limits()})  # one that is no longer configured is not open either
+    assert (2, 1, 0) == counted()

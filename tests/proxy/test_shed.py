@@ -12,7 +12,7 @@ import uvloop
 
 from s4fw.core.breaker import Breakers
 from s4fw.proxy import Origin
-from s4fw.proxy.shed import TICK_NS, Shed
+from s4fw.proxy.shed import COUNTED_AS, CROWDED, TICK_NS, Shed
 from tests.proxy.rig import HANG, QUICK, Rig, ns, on_rig, post
 
 
@@ -26,6 +26,7 @@ async def test_loop_that_stood_still_sheds_what_waited_and_then_goes_on(rig: Rig
     time.sleep(0.4)  # noqa: ASYNC251 - the fault
     answers = [await client.answer() for client in clients]
     assert {503} == {status for status, _, _ in answers}
+    assert (4, 4) == (rig.figure("shed"), rig.figure("shed_late"))
     assert all(b"retry-after: 1" in head for _, head, _ in answers)
     assert not rig.stage.begun
     await rig.until(lambda: rig.proxy.shed.why() is None)
@@ -45,8 +46,33 @@ async def test_refusal_of_a_request_that_is_whole_keeps_its_connection(rig: Rig)
         status, head, _ = await second.ask(post())
         assert 503 == status
         assert b"connection: close" not in head
+    assert (3, 3) == (rig.figure("shed"), rig.figure("shed_in_flight"))
     await rig.settled()
     assert 200 == (await second.ask(post()))[0]
+
+
+@on_rig(memory_bytes_max=1)
+async def test_refusal_for_memory_is_counted_as_that(rig: Rig) -> None:
+    """Another remedy than more workers: the operator must see which it is."""
+    client = await rig.client()
+    await rig.until(lambda: rig.proxy.shed.why() is not None)
+    assert 503 == (await client.ask(post()))[0]
+    assert (1, 1) == (rig.figure("shed"), rig.figure("shed_memory"))
+
+
+@on_rig(connections_max=1)
+async def test_refusal_of_a_connection_is_counted_as_that(rig: Rig) -> None:
+    """Callers that do not close are another problem than callers that ask too much."""
+    await rig.client()
+    second = await rig.client()
+    assert 503 == (await second.ask(post()))[0]
+    assert (1, 1) == (rig.figure("shed"), rig.figure("shed_connections"))
+
+
+def test_every_reason_to_shed_has_a_counter_of_its_own() -> None:
+    """What is refused for lack of room says which room, also for descriptors."""
+    assert len(COUNTED_AS) == len(set(COUNTED_AS.values()))
+    assert CROWDED.message in COUNTED_AS
 
 
 def test_more_memory_than_allowed_sheds_until_it_is_given_back() -> None:
