@@ -64,6 +64,8 @@ _DEARER = {
     "bedrock": "anthropic.claude-opus-4-5-20251101-v1:0",
 }
 
+_OUTPUT_TOKENS_MAX_UNKNOWN = 4096  # of the few priced models without a stated maximum
+
 REGION = "us-east-1"  # where the simulated Bedrock runs: prices differ by region
 
 _REASONING = ("mock-reasoning", "o1", "o3", "o4", "gpt-5", "gpt-6")
@@ -124,6 +126,11 @@ class Catalogue:
         """The models listed to callers; more mock names are accepted than are listed."""
         real = [row.model for row in self.rates.rows() if row.provider == provider]
         return sorted({*self.prices, *real})
+
+
+def output_tokens_max(price: PriceRow) -> int:
+    """The most tokens a model generates in one answer."""
+    return price.max_out or _OUTPUT_TOKENS_MAX_UNKNOWN
 
 
 def is_reasoning(model: str) -> bool:

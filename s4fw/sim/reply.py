@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
 
 from s4fw.sim.faults import Faults
-from s4fw.sim.form import Event, Form, Headers
+from s4fw.sim.form import Event, Form, Headers, ProviderError
 from s4fw.sim.ledger import Charge
 
 
@@ -30,6 +33,16 @@ class Call:
     def id(self) -> str:
         """The id the simulator gives this request; deterministic, so that runs can be compared."""
         return f"req_{self.number:032x}"
+
+    def document(self) -> dict[str, Any]:
+        """The body as JSON, as Anthropic and Bedrock read it.  Raises ProviderError."""
+        try:
+            document = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            raise ProviderError(400, "The request body is not valid JSON.") from None
+        if not isinstance(document, dict):
+            raise ProviderError(400, "The request body is not a JSON object.")
+        return document
 
 
 @dataclass(slots=True)

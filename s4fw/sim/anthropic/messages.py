@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from s4fw.pricing import PriceRow
 from s4fw.sim.anthropic import prompt
 from s4fw.sim.anthropic.account import account, searches_of
 from s4fw.sim.anthropic.blocks import blocks
@@ -17,12 +18,12 @@ from s4fw.sim.faults import Faults
 from s4fw.sim.form import Headers, ProviderError
 from s4fw.sim.generator import Task, Tool
 from s4fw.sim.ledger import Charge
+from s4fw.sim.models import output_tokens_max
 from s4fw.sim.orders import Orders
 from s4fw.sim.reply import Call, Reply
 
 FORM = AnthropicForm()
 
-_OUTPUT_TOKENS_MAX_UNKNOWN = 4096
 _THINKING_TOKENS = 32  # how long the model thinks where it may
 _COUNTED_FIELDS = frozenset(
     {
@@ -41,7 +42,7 @@ class Messages:
 
     def answer(self, call: Call, faults: Faults) -> Reply:
         """Generate the answer to a call.  Raises ProviderError."""
-        body = document(call)
+        body = call.document()
         message, charge = self.generate(call, body, str(body.get("model", "")), "messages", faults)
         charge.is_stream = body.get("stream") is True
         reply = Reply(FORM, 200, headers(call), charge=charge, faults=message.faults)
@@ -53,12 +54,11 @@ class Messages:
 
     def count(self, call: Call, faults: Faults) -> Reply:
         """Answer count_tokens.  Raises ProviderError."""
-        body = document(call)
+        body = call.document()
         for name in body.keys() - _COUNTED_FIELDS:
             raise ProviderError(400, f"{name}: Extra inputs are not permitted")
         model = str(body.get("model", ""))
-        if self._engine.catalogue.row(model, self._provider) is None:
-            raise ProviderError(404, f"model: {model[:64]}")
+        self._price_of(model)
         counted = orjson.dumps({"input_tokens": self.tokens(model, body)})
         return Reply(FORM, 200, headers(call), counted, faults=faults)
 
@@ -72,15 +72,13 @@ class Messages:
         """Generate the message of a body, also of Bedrock's Invoke.  Raises ProviderError."""
         engine = self._engine
         check_messages(body)
-        found = engine.catalogue.row(model, self._provider)
-        if found is None:
-            raise ProviderError(404, f"model: {model[:64]}")
+        found = self._price_of(model)
         orders = Orders(call, prompt.last_text(body))
         faults = faults or orders.faults(model)
         if shape == "invoke":
             faults = faults.without("dearer_model")  # no answer here names a model with a price
         served, price = engine.catalogue.serving(model, found, self._provider, faults)
-        allowed = _allowed(body, price.max_out or _OUTPUT_TOKENS_MAX_UNKNOWN)
+        allowed = _allowed(body, output_tokens_max(price))
         counted = engine.prompts.count(model, prompt.MESSAGES, prompt.pieces(body))
         choice = Choice(0, 0, LENGTH)
         if allowed:
@@ -103,16 +101,11 @@ class Messages:
         )
         return message, charge
 
-
-def document(call: Call) -> dict[str, Any]:
-    """The body as JSON.  Raises ProviderError."""
-    try:
-        body = orjson.loads(call.body)
-    except orjson.JSONDecodeError:
-        raise ProviderError(400, "The request body is not valid JSON.") from None
-    if not isinstance(body, dict):
-        raise ProviderError(400, "The request body is not a JSON object.")
-    return body
+    def _price_of(self, model: str) -> PriceRow:
+        price = self._engine.catalogue.row(model, self._provider)
+        if price is None:
+            raise ProviderError(404, f"model: {model[:64]}")
+        return price
 
 
 def check_messages(body: dict[str, Any]) -> None:

@@ -7,15 +7,15 @@ A piece marked by `cache_control` ends a prefix to be kept; where the marks are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from s4fw.sim.prompt import Piece, Reading, minified
 
 _MESSAGE_TOKENS = 4
-_TOOLS_TOKENS = 346  # Claude 4's tool use system prompt (provider's tool use page, 2026-11)
-_MEDIA_TOKENS = 1_500  # of an image or a document whose content is not looked at
+TOOLS_TOKENS = 346  # Claude 4's tool use system prompt (provider's tool use page, 2026-11)
+MEDIA_TOKENS = 1_500  # of an image or a document whose content is not looked at
 
 
 def pieces(body: Mapping[str, Any]) -> Iterator[Piece]:
@@ -36,7 +36,7 @@ def last_text(body: Mapping[str, Any]) -> str:
 def _all(body: Mapping[str, Any]) -> Iterator[Piece]:
     tools = body.get("tools") or ()
     if tools:
-        yield Piece("extra", _TOOLS_TOKENS)
+        yield Piece("extra", TOOLS_TOKENS)
     for tool in tools:
         yield Piece("tool", _unmarked(tool), _keep(tool))
     system = body.get("system") or ()
@@ -62,16 +62,30 @@ def _keep(block: Any) -> str:
     return "1h" if mark.get("ttl") == "1h" else "5m"
 
 
-def _measure(part: Any) -> tuple[list[str], int]:
-    if "extra" in part:
-        return [], int(part["extra"])
-    if "role" in part:
-        return [], _MESSAGE_TOKENS
-    if "block" in part:
-        return _texts(part["block"])
-    tool = part["tool"]
-    texts = [str(tool.get("name", "")), str(tool.get("description", ""))]
-    return [*texts, minified(tool.get("input_schema", {}))], 0
+def reading(
+    name: bytes,
+    texts_of: Callable[[Any], tuple[list[str], int]],
+    tool_of: Callable[[Any], tuple[Mapping[str, Any], Any]],
+) -> Reading:
+    """How a prompt to Claude is counted, whoever's API brings it: `texts_of` measures a block,
+    `tool_of` finds what names a tool and its schema."""
+
+    def measure(part: Any) -> tuple[list[str], int]:
+        if "extra" in part:
+            return [], int(part["extra"])
+        if "role" in part:
+            return [], _MESSAGE_TOKENS
+        if "block" in part:
+            return texts_of(part["block"])
+        named, schema = tool_of(part["tool"])
+        texts = [str(named.get("name", "")), str(named.get("description", ""))]
+        return [*texts, minified(schema)], 0
+
+    return Reading(name, 0, measure, is_marked=True)
+
+
+def _tool(tool: Any) -> tuple[Mapping[str, Any], Any]:
+    return tool, tool.get("input_schema", {})
 
 
 def _texts(block: Any) -> tuple[list[str], int]:
@@ -85,7 +99,7 @@ def _texts(block: Any) -> tuple[list[str], int]:
     if kind in ("image", "document"):
         source = block.get("source") or {}
         is_text = source.get("type") == "text"
-        return ([str(source.get("data", ""))], 0) if is_text else ([], _MEDIA_TOKENS)
+        return ([str(source.get("data", ""))], 0) if is_text else ([], MEDIA_TOKENS)
     if kind == "tool_use":
         return [str(block.get("name", "")), minified(block.get("input"))], 0
     if kind == "tool_result":
@@ -94,4 +108,4 @@ def _texts(block: Any) -> tuple[list[str], int]:
     return [text if isinstance(text, str) else ""], 0
 
 
-MESSAGES = Reading(b"messages", 0, _measure, is_marked=True)
+MESSAGES = reading(b"messages", _texts, _tool)

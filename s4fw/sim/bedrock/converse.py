@@ -16,10 +16,10 @@ from s4fw.sim.faults import Faults
 from s4fw.sim.form import ProviderError
 from s4fw.sim.generator import Task, Tool
 from s4fw.sim.ledger import Charge
+from s4fw.sim.models import output_tokens_max
 from s4fw.sim.orders import Orders
 from s4fw.sim.reply import Call, Reply
 
-_OUTPUT_TOKENS_MAX_UNKNOWN = 4096
 _THINKING_TOKENS = 32
 # Where the model's own fields may bound the output beside Converse's; the larger one counts.
 _BOUNDS = ("max_tokens", "maxTokens", "max_completion_tokens", "max_gen_len", "max_new_tokens")
@@ -33,7 +33,7 @@ class Converse:
 
     def answer(self, call: Call, model_id: str, faults: Faults, *, is_stream: bool) -> Reply:
         """Generate the answer to a call.  Raises ProviderError."""
-        body = document(call)
+        body = call.document()
         talk, charge = self.generate(call, body, model_id, "converse", faults)
         charge.is_stream = is_stream
         reply = Reply(FORM, 200, FORM.id_headers(call.id), charge=charge, faults=talk.faults)
@@ -75,17 +75,6 @@ class Converse:
         return Conversation(choice, usage, faults, allowed), charge
 
 
-def document(call: Call) -> dict[str, Any]:
-    """The body as JSON.  Raises ProviderError."""
-    try:
-        body = orjson.loads(call.body)
-    except orjson.JSONDecodeError:
-        raise ProviderError(400, "The request body is not valid JSON.") from None
-    if not isinstance(body, dict):
-        raise ProviderError(400, "The request body is not a JSON object.")
-    return body
-
-
 def price_of(engine: Engine, model_id: str) -> PriceRow:
     """The prices of a model.  Raises ProviderError."""
     price = engine.catalogue.row(modelid.priced(model_id), "bedrock")
@@ -104,7 +93,7 @@ def _check(body: dict[str, Any]) -> None:
 
 def _allowed(body: dict[str, Any], price: PriceRow) -> int:
     """The most tokens of the answer: what was asked, else the model's maximum."""
-    bound = price.max_out or _OUTPUT_TOKENS_MAX_UNKNOWN
+    bound = output_tokens_max(price)
     config = body.get("inferenceConfig") or {}
     more = body.get("additionalModelRequestFields") or {}
     asked = [config.get(name) for name in ("maxTokens", "max_new_tokens")]

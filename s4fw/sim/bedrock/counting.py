@@ -8,7 +8,7 @@ import orjson
 
 from s4fw.sim.anthropic.messages import Messages, check_messages
 from s4fw.sim.bedrock import modelid
-from s4fw.sim.bedrock.converse import Converse, document, price_of
+from s4fw.sim.bedrock.converse import Converse, price_of
 from s4fw.sim.bedrock.form import FORM
 from s4fw.sim.engine import Engine
 from s4fw.sim.faults import Faults
@@ -26,7 +26,7 @@ def answer(
 ) -> Reply:
     """Count one request.  Raises ProviderError."""
     price_of(engine, model_id)
-    given = document(call).get("input") or {}
+    given = call.document().get("input") or {}
     if "converse" in given:
         check_messages(given["converse"])
         tokens = converse.tokens(model_id, given["converse"])

@@ -13,7 +13,7 @@ from s4fw.core.usage import Usage
 from s4fw.sim.anthropic.messages import Messages
 from s4fw.sim.bedrock import modelid
 from s4fw.sim.bedrock.account import count_headers, metrics
-from s4fw.sim.bedrock.converse import Converse, document, price_of
+from s4fw.sim.bedrock.converse import Converse, price_of
 from s4fw.sim.bedrock.form import FORM
 from s4fw.sim.bedrock.native import Family, Said, family_of
 from s4fw.sim.choice import STOP, Choice
@@ -22,10 +22,9 @@ from s4fw.sim.faults import Faults
 from s4fw.sim.form import Event, ProviderError
 from s4fw.sim.generator import Task
 from s4fw.sim.ledger import Charge
+from s4fw.sim.models import output_tokens_max
 from s4fw.sim.orders import Orders
 from s4fw.sim.reply import Call, Reply
-
-_OUTPUT_TOKENS_MAX_UNKNOWN = 4096
 
 # A whole body, the native events of a stream with their tokens, and what is billed.
 Made = tuple[dict[str, Any], Iterable[tuple[dict[str, Any], int]], Charge, Faults]
@@ -41,7 +40,7 @@ class Invoke:
 
     def answer(self, call: Call, model_id: str, faults: Faults, *, is_stream: bool) -> Reply:
         """Generate the answer to a call.  Raises ProviderError."""
-        body = document(call)
+        body = call.document()
         price_of(self._engine, model_id)
         name = modelid.family(model_id)
         family = family_of(name)
@@ -88,7 +87,7 @@ class Invoke:
         faults = faults or orders.faults(model)
         choice = Choice(0, 0, STOP)
         if family.bound is not None:
-            allowed = _allowed(family.bound(body), price.max_out or _OUTPUT_TOKENS_MAX_UNKNOWN)
+            allowed = _allowed(family.bound(body), output_tokens_max(price))
             choice = engine.generator.choices(Task(model, text, allowed), orders, faults)[0]
         said = Said(choice, engine.prompts.text_tokens(model, text))
         usage = Usage(uncached_input=said.tokens_in, output=choice.tokens, tier="default")

@@ -10,11 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from s4fw.sim.prompt import Piece, Reading, minified
-
-_MESSAGE_TOKENS = 4
-_TOOLS_TOKENS = 346
-_MEDIA_TOKENS = 1_500
+from s4fw.sim.anthropic.prompt import MEDIA_TOKENS, TOOLS_TOKENS, reading
+from s4fw.sim.prompt import Piece, minified
 
 
 def pieces(body: Mapping[str, Any]) -> list[Piece]:
@@ -37,7 +34,7 @@ def last_text(body: Mapping[str, Any]) -> str:
 def _all(body: Mapping[str, Any]) -> Iterator[Piece]:
     tools = (body.get("toolConfig") or {}).get("tools") or ()
     if tools:
-        yield Piece("extra", _TOOLS_TOKENS)
+        yield Piece("extra", TOOLS_TOKENS)
     for tool in tools:
         yield _piece("tool", tool)
     for block in body.get("system") or ():
@@ -56,16 +53,9 @@ def _piece(kind: str, block: Mapping[str, Any]) -> Piece:
     return Piece("mark", None, "1h" if point.get("ttl") == "1h" else "5m")
 
 
-def _measure(part: Any) -> tuple[list[str], int]:
-    if "extra" in part:
-        return [], int(part["extra"])
-    if "role" in part:
-        return [], _MESSAGE_TOKENS
-    if "block" in part:
-        return _texts(part["block"])
-    spec = part["tool"].get("toolSpec") or {}
-    texts = [str(spec.get("name", "")), str(spec.get("description", ""))]
-    return [*texts, minified((spec.get("inputSchema") or {}).get("json", {}))], 0
+def _tool(tool: Any) -> tuple[Mapping[str, Any], Any]:
+    spec = tool.get("toolSpec") or {}
+    return spec, (spec.get("inputSchema") or {}).get("json", {})
 
 
 def _texts(block: Mapping[str, Any]) -> tuple[list[str], int]:
@@ -82,7 +72,7 @@ def _texts(block: Mapping[str, Any]) -> tuple[list[str], int]:
         return [minified(block["json"])], 0
     if "reasoningContent" in block:
         return [str((block["reasoningContent"].get("reasoningText") or {}).get("text", ""))], 0
-    return [], _MEDIA_TOKENS
+    return [], MEDIA_TOKENS
 
 
-CONVERSE = Reading(b"converse", 0, _measure, is_marked=True)
+CONVERSE = reading(b"converse", _texts, _tool)

@@ -43,9 +43,7 @@ class Chat:
         engine = self._engine
         body = _read(call)
         model = str(body["model"])
-        found = engine.catalogue.row(model, self._provider)
-        if found is None:
-            raise request.no_model(model)
+        found = request.price_of(engine, model, self._provider)
         orders = Orders(call, _last_text(body["messages"]))
         faults = faults or orders.faults(model)
         served, price = engine.catalogue.serving(model, found, self._provider, faults)

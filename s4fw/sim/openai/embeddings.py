@@ -37,9 +37,7 @@ class Embeddings:
         engine = self._engine
         body = request.document(call)
         model = str(body["model"])
-        found = engine.catalogue.row(model, self._provider)
-        if found is None:
-            raise request.no_model(model)
+        found = request.price_of(engine, model, self._provider)
         texts = texts_of(body.get("input"))
         faults = faults or Orders(call, texts[-1] if isinstance(texts[-1], str) else "").faults(
             model

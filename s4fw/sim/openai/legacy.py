@@ -42,9 +42,7 @@ class Completions:
         engine = self._engine
         body = {"max_tokens": _OUTPUT_TOKENS_DEFAULT, **request.document(call)}
         model = str(body["model"])
-        found = engine.catalogue.row(model, self._provider)
-        if found is None:
-            raise request.no_model(model)
+        found = request.price_of(engine, model, self._provider)
         prompts = texts_of(body.get("prompt", ""))
         last = prompts[-1]
         orders = Orders(call, last if isinstance(last, str) else "")

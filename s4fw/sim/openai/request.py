@@ -10,14 +10,13 @@ import orjson
 from s4fw.core.usage import Usage
 from s4fw.pricing import PriceRow
 from s4fw.sim.choice import Choice
+from s4fw.sim.engine import Engine
 from s4fw.sim.faults import Faults
 from s4fw.sim.form import Headers, ProviderError
 from s4fw.sim.generator import Tool
-from s4fw.sim.models import bills_cache_writes, is_reasoning
+from s4fw.sim.models import bills_cache_writes, is_reasoning, output_tokens_max
 from s4fw.sim.prompt import Counted
 from s4fw.sim.reply import Call
-
-OUTPUT_TOKENS_MAX_UNKNOWN = 4096  # of the few priced models without a stated maximum
 
 _REASONING_TOKENS = {"none": 0, "minimal": 0, "low": 64, "high": 512}
 _REASONING_TOKENS_DEFAULT = 128
@@ -42,10 +41,13 @@ def document(call: Call) -> dict[str, Any]:
     return body
 
 
-def no_model(model: str) -> ProviderError:
-    """The refusal of a model that is not there."""
-    message = f"The model `{model[:64]}` does not exist or you do not have access to it."
-    return ProviderError(404, message, code="model_not_found")
+def price_of(engine: Engine, model: str, provider: str) -> PriceRow:
+    """The prices of a model that is there.  Raises ProviderError."""
+    price = engine.catalogue.row(model, provider)
+    if price is None:
+        message = f"The model `{model[:64]}` does not exist or you do not have access to it."
+        raise ProviderError(404, message, code="model_not_found")
+    return price
 
 
 def tier(body: Mapping[str, Any], faults: Faults) -> str:
@@ -55,7 +57,7 @@ def tier(body: Mapping[str, Any], faults: Faults) -> str:
 
 def allowed(model: str, price: PriceRow, body: Mapping[str, Any], *names: str) -> int:
     """The most tokens one choice may have: what was asked, within the model's maximum."""
-    bound = price.max_out or OUTPUT_TOKENS_MAX_UNKNOWN
+    bound = output_tokens_max(price)
     least = bound
     for name in names:
         asked = body.get(name)

@@ -42,9 +42,7 @@ class Responses:
         engine = self._engine
         body = request.document(call)
         model = str(body["model"])
-        found = engine.catalogue.row(model, self._provider)
-        if found is None:
-            raise request.no_model(model)
+        found = request.price_of(engine, model, self._provider)
         given = items.input_items(body)
         whole = self._earlier(body) + given
         orders = Orders(call, items.last_text(given))
