@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -15,6 +16,7 @@ from s4fw.config import Config, ConfigErrors, load
 from s4fw.config.forms import Plain
 from s4fw.config.schema import effective
 from s4fw.process.estate import rates_of
+from s4fw.process.rundir import state_risk
 from s4fw.stages.check import problems
 
 
@@ -45,9 +47,15 @@ def command(context: click.Context, file: str | None, is_print: bool) -> None:
         context.exit(EXIT_CONFIGURATION)
     if is_print:
         click.echo(as_yaml(config), nl=False)
-    show_warnings(config.warnings, is_error=is_print)
+    show_warnings((*config.warnings, *_risks(config)), is_error=is_print)
     if not is_print:
         click.echo(f"{path}: " + click.style("fine", fg="green") + f", {_summary(config)}")
+
+
+def _risks(config: Config) -> Iterator[str]:
+    """What depends on this machine, not on the file alone."""
+    if (risk := state_risk(config.paths.runtime, config.paths.state)) is not None:
+        yield f"{risk[0].upper()}{risk[1:]}."
 
 
 def _summary(config: Config) -> str:

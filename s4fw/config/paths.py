@@ -42,7 +42,8 @@ class Paths(Section):
     )
     state: Annotated[Path, Directory()] = setting(
         "The directory of what outlives a reboot, relative to the configuration file. Where left"
-        " out: $S4FW_STATE_DIR, $STATE_DIRECTORY, `state` in the runtime directory.",
+        " out: $S4FW_STATE_DIR, $STATE_DIRECTORY, `state` in the runtime directory, of which"
+        " `s4fw check` and each start warn: both could be lost together.",
         "./.s4fw/state",
     )
 

@@ -32,6 +32,7 @@ from s4fw.process.durability import write_now
 from s4fw.process.estate import Estate
 from s4fw.process.exitcode import FAILED, FINE, Stop
 from s4fw.process.reload import Acknowledgement, Refused, read_again
+from s4fw.process.rundir import state_risk
 from s4fw.process.sdnotify import Systemd
 from s4fw.process.signals import SignalQueue
 from s4fw.process.stdio import announce
@@ -99,6 +100,8 @@ class Master:
         if opened.sentence is not None:
             kind, level = ("power_loss", "alarm") if opened.is_lossy else ("restore", "info")
             self._witness.say(kind, level, opened.sentence)
+        if (risk := state_risk(self._config.paths.runtime, self._config.paths.state)) is not None:
+            self._witness.say("state_risk", "warning", risk)
 
     def _write_checkpoint(self, is_clean: bool) -> None:
         """Before the first fork, and after the last child.  Raises Stop where it matters."""

@@ -7,6 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
+from s4fw.ledger.records import is_on_tmpfs
 from s4fw.process.exitcode import FAILED, Stop
 
 
@@ -19,6 +20,26 @@ def made(path: Path) -> Path:
     if not os.access(path, os.W_OK | os.X_OK):
         raise Stop(FAILED, f"cannot write to the directory {path}")
     return path
+
+
+def state_risk(runtime: Path, state: Path) -> str | None:
+    """How the state could be lost together with the table: a sentence for people, or None.
+
+    Either alone is enough to go on with (`opening`); without both every budget begins anew.
+    Neither directory need exist.
+    """
+    remedy = "set paths.state, or $STATE_DIRECTORY as the systemd unit does, to one on a disk"
+    if is_on_tmpfs(state):
+        return (
+            f"the state directory {state} is in memory: a reboot loses it together with the"
+            f" counter table, and every budget begins anew; {remedy}"
+        )
+    if state.resolve().is_relative_to(runtime.resolve()):
+        return (
+            f"the state directory {state} lies in the runtime directory: whatever clears that"
+            f" loses both, and every budget begins anew; {remedy} of its own"
+        )
+    return None
 
 
 def write_whole(path: Path, data: bytes) -> None:

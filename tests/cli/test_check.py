@@ -77,3 +77,13 @@ def test_terminal_gets_colours(tmp_path: Path) -> None:
     path = tmp_path / "s4fw.yaml"
     path.write_text("a: 1")
     assert "\x1b[31m" in CliRunner().invoke(main, ["check", str(path)], color=True).stdout
+
+
+def test_state_that_a_reboot_takes_along_is_a_warning(tmp_path: Path) -> None:
+    """Both directories lost is every budget anew, and nothing else would ever say so."""
+    paths = "paths: {runtime: run, state: %s}\n"
+    result = check(tmp_path, PLAIN + CAP + paths % "run/state")
+    assert 0 == result.exit_code
+    assert "warning: The state directory" in result.stdout
+    assert "lies in the runtime directory" in check(tmp_path, PLAIN + CAP + paths % "run").stdout
+    assert "warning" not in check(tmp_path, PLAIN + CAP + paths % "/nowhere/state").stdout
