@@ -9,8 +9,9 @@ list.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
+from typing import Any
 
 from s4fw.core.exchange import Exchange
 from s4fw.errors import BUDGET_EXCEEDED
@@ -204,6 +205,19 @@ def governed(x: Exchange, reserved_nusd: int) -> bytes:
         text += f"x-s4fw-loop: {x.loop_note}\r\n"
     if x.billed_nusd is not None:
         text += f"x-s4fw-cost-usd: {usd_9(x.billed_nusd)}\r\n"
+    return text.encode("ascii", "replace")
+
+
+def refusing(detail: Mapping[str, Any]) -> bytes:
+    """The lines about the budget that refused, where callers may see its amounts."""
+    left = detail.get("remaining_nusd")
+    if left is None:
+        return b""
+    text = (
+        f"x-s4fw-budget-id: {detail['budget_id']}\r\nx-s4fw-budget-remaining-usd: {usd_9(left)}\r\n"
+    )
+    if detail["resets_at"] is not None:
+        text += f"x-s4fw-budget-resets-at: {detail['resets_at']}\r\n"
     return text.encode("ascii", "replace")
 
 

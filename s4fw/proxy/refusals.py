@@ -45,7 +45,10 @@ def refusal(x: Exchange, block: Block, connection: bytes) -> bytes:
     status, fields, body = x.route.dialect.refusal(block, x.request_id)
     held = x.quote_nusd if x.is_sent else 0
     told = [field for field in fields if field[0] != "x-s4fw-request-id"]
-    return compose(status, told, body, extra=headers.governed(x, held), connection=connection)
+    extra = headers.governed(x, held)
+    if x.budget_id is None:
+        extra += headers.refusing(block.detail)
+    return compose(status, told, body, extra=extra, connection=connection)
 
 
 def early_refusal(head: Head | None, block: Block, connection: bytes = CLOSE) -> bytes:

@@ -164,6 +164,10 @@ def test_block_names_budget_limit_reset_and_owner_in_one_sentence(
         assert part in error["message"]
     assert "false" == blocked.headers["x-should-retry"]
     assert "0.000000000" == blocked.headers["x-s4fw-reserved-usd"]
+    told = error["s4fw"]
+    assert told["budget_id"] == blocked.headers["x-s4fw-budget-id"]
+    assert dollars(told["remaining_nusd"]) == blocked.headers["x-s4fw-budget-remaining-usd"]
+    assert told["resets_at"] == blocked.headers["x-s4fw-budget-resets-at"]
     assert "retry-after" not in blocked.headers
     assert 0 == simulator.request_count()
 
@@ -180,6 +184,7 @@ def test_budget_without_dimensions_shows_callers_no_amounts(
     assert 200 == passed.status
     assert not [name for name in passed.headers if name.startswith("x-s4fw-budget")]
     blocked = post_chat(proxy.base_url, max_tokens=10)
+    assert not [name for name in blocked.headers if name.startswith("x-s4fw-budget")]
     told = blocked.json()["error"]["s4fw"]
     assert {"limit_nusd", "used_nusd", "remaining_nusd"}.isdisjoint(told)
     assert ("all", quote) == (told["budget_id"], told["requested_nusd"])
