@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import socket
+import os
+import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import s4fw
 from tests.harness import (
     Answer,
     Firewall,
@@ -20,9 +22,10 @@ from tests.harness import (
     quiesce,
     wait_until,
 )
+from tests.harness.process import ROOT, is_alive
+from tests.process.callers import Balancer, Call, chatting, traffic, wait_more
 
 Start = Callable[..., Firewall]
-Call = Callable[[int], None]
 
 ALL = [{"id": "all", "per": [], "window": "month", "limit_usd": "10"}]
 SLOW: dict[str, Any] = {"content": "[[fault latency:150]]", "max_tokens": 5}
@@ -34,101 +37,23 @@ NOBODY = "http://127.0.0.1:9"
 TENANT = [{"id": "tenant", "per": ["tenant"], "window": "month", "limit_usd": "10"}]
 
 
-class Balancer:
-    """What a network load balancer does: new connections go to the target that is registered,
-    old ones stay where they are."""
-
-    def __init__(self, target: tuple[str, int]) -> None:
-        self.target = target
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._accept)
-
-    def __enter__(self) -> Balancer:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                caller, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
-
-    def _serve(self, caller: socket.socket) -> None:
-        with caller, socket.create_connection(self.target) as server:
-            there = threading.Thread(target=_pump, args=(caller, server), daemon=True)
-            there.start()
-            _pump(server, caller)
-            with suppress(OSError):
-                caller.shutdown(socket.SHUT_RDWR)
-            there.join()
+NEXT = "99.0.0"
 
 
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    with suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
+def next_release(folder: Path) -> dict[str, str]:
+    """Another release, installed in a folder of its own; returns the environment that runs it."""
+    package = folder / "release" / "s4fw"
+    shutil.copytree(Path(s4fw.__file__).parent, package)
+    text = (package / "__init__.py").read_text("utf-8")
+    assert f'"{s4fw.__version__}"' in text
+    (package / "__init__.py").write_text(text.replace(s4fw.__version__, NEXT), "utf-8")
+    return {"PYTHONPATH": os.pathsep.join((str(package.parent), str(ROOT)))}
 
 
-@contextmanager
-def traffic(*calls: Call) -> Iterator[list[int]]:
-    """Each call in a thread, again and again, with its count; yields how often each succeeded.
-
-    At the end every failure is told: there must be none.
-    """
-    over = threading.Event()
-    failures: list[str] = []
-    done = [0] * len(calls)
-
-    def go_on(which: int) -> None:
-        while not over.is_set():
-            try:
-                calls[which](done[which])
-                done[which] += 1
-            except Exception as problem:
-                failures.append(f"{which}, call {done[which]}: {problem!r}")
-
-    threads = [threading.Thread(target=go_on, args=(which,)) for which in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    try:
-        yield done
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join()
-    assert [] == failures[:5]
-
-
-def wait_more(done: list[int], count: int = 1) -> None:
-    """Wait until every caller has succeeded so many times from now on."""
-    before = list(done)
-    wait_until(
-        lambda: all(now >= was + count for now, was in zip(done, before, strict=True)),
-        "every caller is served again",
-        timeout_s=25.0,
-    )
-
-
-def chatting(base_url: str, **body: Any) -> Call:
-    """A caller with a connection for each request, and no second try."""
-
-    def call(_: int) -> None:
-        answer = post_chat(base_url, **body)
-        assert answer.status == 200, (answer.status, answer.body[:300])
-        if body.get("stream"):
-            assert answer.events()[-1] == "[DONE]"
-
-    return call
+def version(proxy: Firewall) -> str:
+    """The release that runs."""
+    told: str = proxy.admin("/v1/status")["version"]
+    return told
 
 
 def charged_nusd(*proxies: Firewall) -> tuple[int, int]:
@@ -138,12 +63,14 @@ def charged_nusd(*proxies: Firewall) -> tuple[int, int]:
 
 
 def test_upgrade_behind_a_balancer_fails_no_request_and_cuts_no_stream(
-    simulator: Simulator, firewall: Start
+    simulator: Simulator, firewall: Start, tmp_path: Path
 ) -> None:
     """The new one is registered, the old one taken off, then told to end: in this order, nobody
     is refused, a stream that began before goes on, and both books together are exact."""
     patient = {"timeouts": {"drain": "30s"}}
+    release = next_release(tmp_path)
     old = firewall(budgets=ALL, server=patient)
+    before = old.tree()
     kept: list[Answer] = []
     with ExitStack() as stack:
         balancer = stack.enter_context(Balancer((old.host, old.port)))
@@ -158,7 +85,8 @@ def test_upgrade_behind_a_balancer_fails_no_request_and_cuts_no_stream(
         with traffic(chatting(url, **SLOW), chatting(url, **LATE), sdk, sdk) as done:
             holder.start()
             simulator.wait_held(1)
-            new = firewall(budgets=ALL, server=patient)
+            new = firewall(env=release, budgets=ALL, server=patient)
+            assert (s4fw.__version__, NEXT) == (version(old), version(new))
             balancer.target = (new.host, new.port)
             wait_more(done)  # what began before the change is over, but for the held one
             old.terminate()
@@ -169,6 +97,7 @@ def test_upgrade_behind_a_balancer_fails_no_request_and_cuts_no_stream(
             holder.join()
             assert 0 == old.wait(15)
     assert "[DONE]" == kept[0].events()[-1]
+    assert [] == [pid for pid in before if is_alive(pid)]
     old.stop()
     old.start()  # to read its books
     assert (simulator.ledger()["total_nusd"], 0) == charged_nusd(old, new)
@@ -178,25 +107,37 @@ def test_restart_in_place_under_load_is_covered_by_the_retries_of_sdks(
     simulator: Simulator, firewall: Start, tmp_path: Path
 ) -> None:
     """One machine has nobody to take over while its ports are closed; callers try again by
-    themselves, no answer that runs is cut, and the account goes on where it was."""
+    themselves, a stream that runs is finished by the old release while the new one serves, and the
+    account goes on where it was."""
+    release = next_release(tmp_path)
     old = firewall(budgets=ALL, server={"timeouts": {"drain": "30s"}})
     server = {"port": old.port, "timeouts": {"drain": "30s"}}
     admin = {"port": int(old.admin_url.rpartition(":")[2])}
     config = firewall_config(simulator, ALL, server=server, admin=admin, paths=old.config["paths"])
+    before, kept = old.tree(), list[Answer]()
     with ExitStack() as stack:
         client = stack.enter_context(openai_client(old.base_url, max_retries=9))
+        holder = threading.Thread(target=lambda: kept.append(post_chat(old.base_url, **HELD)))
 
         def sdk(_: int) -> None:
             messages: Any = [{"role": "user", "content": SLOW["content"]}]
             client.chat.completions.create(model="mock-small", messages=messages, max_tokens=5)
 
         with traffic(sdk, sdk) as done:
+            holder.start()
+            simulator.wait_held(1)
             wait_more(done)
             old.terminate()
             wait_until(lambda: old.ask_admin("/readyz").status == 503, "the old one drains")
-            new = stack.enter_context(Firewall(tmp_path, config, name="new"))
+            new = stack.enter_context(Firewall(tmp_path, config, name="new", env=release))
             wait_more(done)
+            assert NEXT == version(new)
+            assert old.is_running  # it waits for the held stream
+            simulator.release()
+            holder.join()
             assert 0 == old.wait(15)
+        assert "[DONE]" == kept[0].events()[-1]
+        assert [] == [pid for pid in before if is_alive(pid)]
         assert (simulator.ledger()["total_nusd"], 0) == charged_nusd(new)
 
 
