@@ -9,11 +9,6 @@ from s4fw.sim.prompt import Counted, Prompts
 from s4fw.tokens import TokenCounter
 
 
-@pytest.fixture(scope="module")
-def counter() -> TokenCounter:
-    return TokenCounter()
-
-
 @pytest.fixture
 def prompts(counter: TokenCounter) -> Prompts:
     return Prompts(counter)

@@ -15,11 +15,6 @@ from s4fw.tokens import TokenCounter
 from tests.harness import Process, Simulator, fetch, parallel, post_chat
 
 
-@pytest.fixture(scope="module")
-def counter() -> TokenCounter:
-    return TokenCounter()
-
-
 def test_sim_terminated_ends_with_0_and_leaves_nothing(tmp_path: Path) -> None:
     """Calls that are held do not keep it alive."""
     with Simulator(tmp_path) as simulator:
@@ -69,6 +64,7 @@ def test_in_thread_serves_and_stops(counter: TokenCounter) -> None:
     """For tests that want to look inside."""
     with server.in_thread(counter=counter) as running:
         assert post_chat(running.base_url).status == 200
+        fetch(running.url + "/sim/state")  # an answer is billed once its last byte is sent
         assert running.simulator.ledger.billed == 1
     with pytest.raises(ConnectionRefusedError):
         fetch(running.url + "/sim/state")

@@ -28,20 +28,3 @@ def read(body: bytes | dict[str, Any], without: tuple[str, ...] = ()) -> Request
 def saying(*blocks: Any) -> dict[str, Any]:
     """A request of one message with these blocks."""
     return {"messages": [{"role": "user", "content": list(blocks)}]}
-
-
-def measured(request: Request) -> tuple[list[str], int]:
-    """All texts and tokens that the runs of a request measure."""
-    texts: list[str] = []
-    tokens = request.tokens_extra
-    for run in request.runs:
-        for start, end in run.spans:
-            more, extra = run.measure(json.loads(request.body[start:end]))
-            texts += more
-            tokens += extra
-    return texts, tokens
-
-
-def forwarded(request: Request) -> Any:
-    """What the upstream would read."""
-    return json.loads(b"".join(bytes(piece) for piece in request.pieces()))

@@ -8,7 +8,8 @@ import pytest
 from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_NONE, Request
 from s4fw.dialects.anthropic import measure, messages
 from s4fw.errors import Refusal
-from tests.dialects.anthropic.bodies import BASE, forwarded, measured, read, saying
+from tests.dialects.anthropic.bodies import BASE, read, saying
+from tests.dialects.reading import forwarded, measured
 from tests.samples import sample
 
 SHORT = {"type": "ephemeral"}

@@ -6,7 +6,8 @@ import pytest
 
 from s4fw.dialects.anthropic import tools
 from s4fw.errors import Refusal
-from tests.dialects.anthropic.bodies import measured, read
+from tests.dialects.anthropic.bodies import read
+from tests.dialects.reading import measured
 
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
 FETCH = {

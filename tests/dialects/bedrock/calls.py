@@ -11,6 +11,7 @@ from s4fw.core.request import Request
 from s4fw.core.usage import Usage
 from s4fw.dialects.bedrock import Bedrock
 from s4fw.dialects.bedrock.paths import Paths
+from tests.dialects.reading import measured
 
 CLAUDE = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 BEDROCK = Bedrock()
@@ -44,18 +45,6 @@ def read(
     x = exchange(body, operation, model, headers)
     BEDROCK.read(x)
     return x.request
-
-
-def measured(request: Request) -> tuple[list[str], int]:
-    """All texts of a request, and the tokens beside them.  Raises Refusal."""
-    texts: list[str] = []
-    tokens = request.tokens_extra
-    for run in request.runs:
-        for start, end in run.spans:
-            more, extra = run.measure(json.loads(bytes(request.body[start:end])))
-            texts += more
-            tokens += extra
-    return texts, tokens
 
 
 def bound(request: Request) -> int:

@@ -7,7 +7,8 @@ import pytest
 
 from s4fw.dialects.bedrock import content, families
 from s4fw.errors import Refusal
-from tests.dialects.bedrock.calls import bound, measured, read, saying
+from tests.dialects.bedrock.calls import bound, read, saying
+from tests.dialects.reading import measured
 
 PICTURE = base64.b64encode(bytes(9000)).decode()
 

@@ -6,7 +6,8 @@ import pytest
 
 from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_NONE
 from s4fw.errors import Refusal
-from tests.dialects.bedrock.calls import BEDROCK, bound, exchange, measured, read, saying
+from tests.dialects.bedrock.calls import BEDROCK, bound, exchange, read, saying
+from tests.dialects.reading import measured
 from tests.samples import sample
 
 POINT = {"cachePoint": {"type": "default"}}

@@ -8,7 +8,8 @@ import pytest
 from s4fw.core.request import CACHE_1H
 from s4fw.dialects.bedrock.content import CONTEXT
 from s4fw.errors import Refusal
-from tests.dialects.bedrock.calls import CLAUDE, bound, measured, read
+from tests.dialects.bedrock.calls import CLAUDE, bound, read
+from tests.dialects.reading import measured
 from tests.samples import sample
 
 NOVA = "us.amazon.nova-lite-v1:0"

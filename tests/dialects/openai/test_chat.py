@@ -8,6 +8,7 @@ import pytest
 from s4fw.core.request import CACHE_12H, Request
 from s4fw.dialects.openai import chat, measure
 from s4fw.errors import Refusal
+from tests.dialects.reading import forwarded, measured
 from tests.samples import sample
 
 BASE: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}
@@ -19,24 +20,6 @@ def read(body: bytes | dict[str, Any]) -> Request:
     request.body = body if isinstance(body, bytes) else json.dumps(BASE | body).encode()
     chat.read(request)
     return request
-
-
-def measured(request: Request) -> tuple[list[str], int]:
-    """All texts and tokens that the runs of a request measure."""
-    texts: list[str] = []
-    tokens = request.tokens_extra
-    for run in request.runs:
-        for start, end in run.spans:
-            more, extra = run.measure(json.loads(request.body[start:end]))
-            texts += more
-            tokens += extra
-    return texts, tokens
-
-
-def forwarded(request: Request) -> Any:
-    """What the upstream would read."""
-    pieces = request.pieces()
-    return json.loads(b"".join(bytes(piece) for piece in pieces))
 
 
 def test_read_sample_finds_what_moves_money() -> None:

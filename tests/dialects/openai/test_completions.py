@@ -7,7 +7,7 @@ import pytest
 
 from s4fw.core.request import Request
 from s4fw.errors import Refusal
-from tests.dialects.openai.reading import exchange, forwarded, measured
+from tests.dialects.reading import exchange, forwarded, measured
 
 BASE: dict[str, Any] = {"model": "gpt-3.5-turbo-instruct", "prompt": "hi"}
 

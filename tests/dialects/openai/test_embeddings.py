@@ -8,7 +8,7 @@ import pytest
 from s4fw.core.request import Request
 from s4fw.dialects.openai.embeddingsmeter import WHOLE_BYTES_MAX, EmbeddingsMeter
 from s4fw.errors import Refusal
-from tests.dialects.openai.reading import exchange, measured
+from tests.dialects.reading import exchange, measured
 from tests.samples import sample
 
 BASE: dict[str, Any] = {"model": "text-embedding-3-small", "input": "hi"}

@@ -9,7 +9,7 @@ from s4fw.core.request import CACHE_12H, CACHE_30M, Request
 from s4fw.dialects.openai import measure
 from s4fw.dialects.openai.chains import CHAINS
 from s4fw.errors import Refusal
-from tests.dialects.openai.reading import exchange, forwarded, measured
+from tests.dialects.reading import exchange, forwarded, measured
 from tests.samples import sample
 
 BASE: dict[str, Any] = {"model": "gpt-5.5", "input": "hi"}

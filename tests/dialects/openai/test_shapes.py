@@ -10,7 +10,7 @@ from s4fw.core.exchange import Exchange
 from s4fw.dialects.openai import measure
 from s4fw.dialects.openai.responsemeter import ResponseMeter
 from s4fw.errors import UPSTREAM_CUT, Refusal
-from tests.dialects.openai.reading import exchange, forwarded, measured
+from tests.dialects.reading import exchange, forwarded, measured
 
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/chat/completions": {"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]},

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,11 +44,6 @@ BODY = st.fixed_dictionaries(
         "system": TEXT | st.lists(TEXT_BLOCK, max_size=2),
     },
 )
-
-
-@pytest.fixture(scope="module")
-def counter() -> TokenCounter:
-    return TokenCounter()
 
 
 @given(body=BODY)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -49,11 +48,6 @@ BODY = st.fixed_dictionaries(
         "system": st.lists(TEXT_BLOCK | POINT, max_size=2),
     },
 )
-
-
-@pytest.fixture(scope="module")
-def counter() -> TokenCounter:
-    return TokenCounter()
 
 
 @given(body=BODY)

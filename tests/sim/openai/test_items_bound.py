@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,11 +51,6 @@ BODY = st.fixed_dictionaries(
     },
     optional={"tools": st.lists(TOOL, min_size=1, max_size=3), "instructions": TEXT},
 )
-
-
-@pytest.fixture(scope="module")
-def counter() -> TokenCounter:
-    return TokenCounter()
 
 
 @given(body=BODY)

@@ -2,18 +2,15 @@
 
 from typing import Any
 
-import orjson
-import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from s4fw.core.request import Request
 from s4fw.dialects.openai import chat
 from s4fw.sim.openai.prompt import CHAT, pieces
 from s4fw.sim.prompt import Prompts
 from s4fw.tokens import TokenCounter
+from tests.sim.bounds import TEXT, THOROUGH, bound_of
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=60)
 CALL = st.builds(
     lambda name, arguments: {
         "id": "call_1",
@@ -63,29 +60,12 @@ BODY = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(scope="module")
-def counter() -> TokenCounter:
-    return TokenCounter()
-
-
 @given(body=BODY)
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+@THOROUGH
 def test_count_is_within_what_the_firewall_reserves(
     counter: TokenCounter, body: dict[str, Any]
 ) -> None:
     """Otherwise an honest provider would look like an overrun in every money test."""
-    request = Request(b"POST", b"/v1/chat/completions", b"", {})
-    request.body = orjson.dumps(body)
-    chat.read(request)
-    encoding = counter.encoding_for(request.model)
-    assert encoding is not None
-    bound = request.tokens_extra + sum(
-        counter.count(encoding, request.body, run, 0, 0) for run in request.runs
-    )
-    assert Prompts(counter).count(request.model, CHAT, pieces(body)).tokens <= bound
+    model = str(body["model"])
+    bound = bound_of(counter, chat.read, model, body)
+    assert Prompts(counter).count(model, CHAT, pieces(body)).tokens <= bound
