@@ -81,6 +81,27 @@ def advise(costs: Costs, vcpus: int, memory_gb: int, speed: float) -> Advice:
     )
 
 
+def model() -> str:
+    """The assumptions, as Markdown: what stands in docs/sizing.md under "The model"."""
+    half = f"{MEMORY_USABLE} of the memory"
+    rows = {
+        "usable share of a vCPU": f"{USABLE}: the rest is for bursts, for the kernel's network"
+        " work, and for the load of an instance that is lost",
+        "requests/s": f"vCPUs x {USABLE} / processor time per request; at most {STEWARD_USABLE} /"
+        " the steward's time per request, because it is one process",
+        "live streams": f"vCPUs x {USABLE} / ({CHUNKS_PER_S} chunks a second x processor time per"
+        f" chunk); at most what fits into {half}, less {BASE_MB} MB and the workers",
+        "agent turns": "as requests/s, with a transcript of 100 kB of which the last turn is new",
+        "workers": f"vCPUs, from {MANY_VCPUS} on one less",
+        "a vCPU of c7g": "taken as fast as the core that was measured: **an assumption until"
+        " `make tune` ran there**",
+        "a vCPU of c6g": f"{FAMILIES['c6g']} of it: AWS gives Graviton 3 up to a quarter more",
+    }
+    return "\n".join(
+        ["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items())]
+    )
+
+
 def _round(value: float) -> int:
     """Two digits: the model gives no more."""
     places = len(str(int(value))) - 2

@@ -126,39 +126,61 @@ HEAD = (
 )
 
 
-def draw(done: list[Step], path: Path) -> None:
+CHARTS = {
+    "requests/s": ("per_second",),
+    "added latency, ms (solid p99, dashed p50)": ("p99_ms", "p50_ms"),
+    "processor time per request, \N{MICRO SIGN}s": ("us_each",),
+    "memory of all processes, MB": ("memory_mb",),
+}
+LATENCY_MS_MIN = 0.1  # less is drawn as this: the axis is logarithmic
+
+
+def draw(done: list[Step], path: Path, caption: str) -> None:
     """Four charts over the connections, a line for each worker count."""
     import matplotlib  # of the extra `plot`; nothing else here needs it
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7), sharex=True)
-    wanted = {
-        "requests/s": ["per_second"],
-        "added latency, ms (p50 dashed, p99)": ["p99_ms", "p50_ms"],
-        "CPU per request, us": ["us_each"],
-        "memory of all processes, MB": ["memory_mb"],
-    }
-    for one, (title, names) in zip(axes.flat, wanted.items(), strict=True):
+    figure, axes = pyplot.subplots(2, 2, figsize=(10, 7.2), sharex=True)
+    for one, (title, names) in zip(axes.flat, CHARTS.items(), strict=True):
         for number, workers in enumerate(sorted({s.workers for s in done})):
             mine = [s for s in done if s.workers == workers]
+            at = [s.connections for s in mine]
             for name, style in zip(names, ("-", "--"), strict=False):
-                label = f"{workers} workers" if style == "-" else None
-                values = [getattr(s, name) for s in mine]
-                at = [s.connections for s in mine]
-                one.plot(at, values, style, marker="o", color=f"C{number}", label=label)
-        one.set_title(title, fontsize=10)
+                values = [max(getattr(s, name), LATENCY_MS_MIN) for s in mine]
+                label = f"{workers} worker{'s' if workers > 1 else ''}" if style == "-" else None
+                one.plot(at, values, style, marker="o", ms=5, color=f"C{number}", label=label)
+        one.set_title(title, fontsize=11, loc="left")
         one.set_xscale("log", base=2)
-        one.set_ylim(bottom=0)
-        one.grid(alpha=0.3)
-    axes.flat[0].legend()
+        one.set_xticks(CONNECTIONS, [str(count) for count in CONNECTIONS])
+        one.grid(alpha=0.25)
+        one.spines[["top", "right"]].set_visible(False)
+        if len(names) > 1:
+            one.set_yscale("log")
+            one.yaxis.set_major_formatter("{x:g}")
+        else:
+            one.set_ylim(0, one.get_ylim()[1] * 1.1)
+            one.yaxis.set_major_formatter("{x:,.0f}")
     for one in axes[1]:
         one.set_xlabel("connections, each with a request open")
-    figure.tight_layout()
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    place = {"loc": "upper right", "ncols": len(labels), "frameon": False}
+    figure.legend(handles, labels, **place)
+    figure.text(0.01, 0.975, caption, fontsize=10, va="center")
+    figure.tight_layout(rect=(0, 0, 1, 0.95))
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=110)
     pyplot.close(figure)
+
+
+def caption(told: dict[str, Any]) -> str:
+    """What machine and build a chart is of, in a line."""
+    cores = told["firewall_cores"]
+    return (
+        f"{told['processor']}, {told['build']} build, firewall on {cores} core"
+        f"{'s' if cores > 1 else ''}, {told['date']}"
+    )
 
 
 def section(told: dict[str, Any], done: list[Step], measured: Costs) -> str:
@@ -235,7 +257,7 @@ def main(seconds: float, interpreted: bool, writes: bool, firewall_cores: int | 
     click.echo("\n" + "\n".join(model_section(measured)))
     if writes:
         write(PAGE, text)
-        draw(done, CHART)
+        draw(done, CHART, caption(told))
         stem = f"tune-{told['date'][:16].translate(str.maketrans('', '', ' :-'))}"
         result = {"machine": told, "costs": asdict(measured), "steps": [asdict(s) for s in done]}
         (RESULTS / f"{stem}.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
-from load.sizing import SIZES, Costs, advise, table
-from load.tune import BEGIN, END, Step, line, worker_counts, write
+from load.sizing import FAMILIES, SIZES, Costs, advise, costs_of, model, table
+from load.tune import BEGIN, END, PAGE, RESULTS, Step, line, worker_counts, write
 
 COSTS = Costs(100.0, 200.0, 5.0, 25.0, 4.0, 12.5)
 
@@ -51,3 +53,26 @@ def test_write_replaces_only_what_it_wrote(tmp_path: Path) -> None:
     write(page, line(Step(2, 64, 1234.5, 1.0, 2.0, 100.0, 5.0, 80.0)))
     row = "| 2 | 64 | 1,234 | 1.0 ms | 2.0 ms | 100 us | 80 MB |"
     assert f"before\n{BEGIN}\n{row}\n{END}\nafter\n" == page.read_text()
+
+
+def test_page_states_the_model_that_is_applied() -> None:
+    """People who re-calculate it must find the constants that were used."""
+    assert f"\n{model()}\n" in PAGE.read_text("utf-8")
+
+
+def test_tables_of_the_page_are_the_model_applied_to_a_kept_measurement() -> None:
+    """A table that nobody can trace to figures is an opinion."""
+    page = PAGE.read_text("utf-8")
+    results = [json.loads(path.read_text("utf-8")) for path in sorted(RESULTS.glob("*.json"))]
+    kept = [Costs(**one["costs"]) for one in results if "costs" in one]
+    kept += [costs_of(one) for one in results if is_whole(one)]
+    stated = [costs for costs in kept if all(table(costs, name) in page for name in FAMILIES)]
+    assert stated, "no result in load/results/ gives the tables of docs/sizing.md"
+    assert any(f"{costs.chat_us:.0f} us for a chat request" in page for costs in stated)
+
+
+def is_whole(bench: dict[str, Any]) -> bool:
+    """Whether it is a run of `make bench` that has all the model needs."""
+    shapes = {one["name"] for one in bench.get("ratios", ())}
+    figures = {one["name"] for one in bench.get("figures", ())}
+    return {"chat", "transcript", "stream"} <= shapes and {"worker", "live-stream"} <= figures
