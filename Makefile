@@ -22,7 +22,7 @@
 #
 #   make deploy-check    units, templates, image, ARM and container, with the real tools; writes
 #                docs/deploy-report.md.  Best as root with Debian's systemd bubblewrap python3-seccomp
-#                shellcheck packer debootstrap qemu-user qemu-system-arm gcc-aarch64-linux-gnu:
+#                shellcheck packer debootstrap prometheus qemu-user qemu-system-arm gcc-aarch64-linux-gnu:
 #                what is missing is named, not failed
 #   make bundle  all an image needs, for MACHINE (aarch64), in dist/; see packer/
 #

@@ -16,7 +16,16 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.deploy import arm, containers, images, monitoring, services, templates
-from tests.deploy.check import FAILED, ROOT, Check, Workshop, judged, report, show
+from tests.deploy.check import (
+    FAILED,
+    ROOT,
+    Check,
+    Workshop,
+    judged,
+    report,
+    show,
+    where_and_when,
+)
 
 CHECKS: tuple[Check, ...] = (
     *services.CHECKS,
@@ -36,6 +45,9 @@ def main() -> int:
     arguments.add_argument("--tools", type=Path, default=ROOT / ".deploy")
     arguments.add_argument("--write", action="store_true", help="write docs/deploy-report.md")
     given = arguments.parse_args()
+    if given.only and given.write:
+        arguments.error("the report is of one whole run: --write goes without --only")
+    where = where_and_when()
     console = Console(width=None if sys.stdout.isatty() else 140)
     outcomes = []
     with tempfile.TemporaryDirectory(prefix="s4fw-deploy-") as folder:
@@ -48,7 +60,7 @@ def main() -> int:
             outcomes.append(judged(check, workshop))
     show(outcomes, console)
     if given.write:
-        (ROOT / "docs" / "deploy-report.md").write_text(report(outcomes), "utf-8")
+        (ROOT / "docs" / "deploy-report.md").write_text(report(outcomes, where), "utf-8")
     return int(any(one.verdict == FAILED for one in outcomes))
 
 

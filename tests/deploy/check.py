@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -109,17 +110,30 @@ def show(outcomes: Iterable[Outcome], console: Console) -> None:
     console.print(table)
 
 
-def report(outcomes: Iterable[Outcome]) -> str:
-    """The same as a page for docs/."""
+def report(outcomes: Sequence[Outcome], where: str) -> str:
+    """The same as a page for docs/; `where` says when and of what."""
     rows = "".join(
-        f"| {one.check.tool} | {one.check.what} | {one.verdict} | {_cell(one.words)} |\n"
+        f"| {one.check.tool} | {one.check.what} | {one.verdict} | {_cell(one.words)}"
+        f" | {one.seconds:.0f} |\n"
         for one in outcomes
     )
+    counts = {verdict: sum(one.verdict == verdict for one in outcomes) for verdict in _COLORS}
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
     return (
         "# What was checked of the deployment\n\n"
-        "<!-- Written by `make deploy-check`. -->\n\n"
-        "| tool | what | verdict | seen, or why not |\n|---|---|---|---|\n" + rows
+        f"<!-- Written by `make deploy-check`. -->\nOne run, {where}: {told}.\n\n"
+        "| tool | what | verdict | seen, or why not | s |\n|---|---|---|---|---|\n" + rows
     )
+
+
+def where_and_when() -> str:
+    """The moment, the commit (`+`: with changes) and the machine of a run."""
+    git = ["git", "-c", f"safe.directory={ROOT}"]
+    commit = output_of([*git, "rev-parse", "--short", "HEAD"]).strip()
+    is_changed = bool(output_of([*git, "status", "--porcelain", "--untracked-files=no"]).strip())
+    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    cores = len(os.sched_getaffinity(0))
+    return f"{now}, commit {commit}{'+' * is_changed}, {platform.machine()}, {cores} cores"
 
 
 def _cell(words: str) -> str:
