@@ -112,10 +112,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """All values of one dimension, in any order, and since when (wall clock) they are summed."""
+    """All values of one dimension, in any order, and since when (wall clock) they are summed.
+
+    `outcomes` are what applications reported of them, where the dimension is one of OUTCOMES_BY.
+    """
 
     since_s: int
     costs: list[Cost]
+    outcomes: list[OutcomeFigures] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

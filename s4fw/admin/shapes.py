@@ -12,6 +12,7 @@ from s4fw.admin.facts import Cost, Costs, Event, Frozen, Loops
 from s4fw.loops.hindsight import wilson_upper
 from s4fw.loops.tenants import Tally
 from s4fw.observe.figures import BudgetFigures, WorkerFigures
+from s4fw.observe.meters import OUTCOMES_BY
 from s4fw.observe.outcomes import OutcomeFigures
 from s4fw.observe.times import rfc3339, rfc3339_ms
 
@@ -82,14 +83,21 @@ def _cost(c: Cost) -> dict[str, Any]:
 
 def costs(by: str, costs: Costs, limit: int) -> dict[str, Any]:
     """Dearest first; what `limit` leaves out is still in the total."""
-    rows = [_cost(c) for c in sorted(costs.costs, key=lambda c: (-c.charged_nusd, c.value))]
+    reported = {o.value: o for o in costs.outcomes}
+    ordered = sorted(costs.costs, key=lambda c: (-c.charged_nusd, c.value))
+    rows = [_cost(c) for c in ordered]
     figures = [name for name in _cost(Cost("", 0, 0, 0, 0, 0, 0, 0)) if name != "value"]
+    total = {name: sum(row[name] for row in rows) for name in figures}
+    if by in OUTCOMES_BY:
+        for row in rows:
+            row |= _outcome(reported.get(row["value"], _NOTHING))
+        total |= _outcome(_summed(costs.outcomes))
     return {
         "by": by,
         "since": rfc3339(costs.since_s),
         "costs": rows[:limit],
         "left_out": max(0, len(rows) - limit),
-        "total": {name: sum(row[name] for row in rows) for name in figures},
+        "total": total,
     }
 
 
@@ -101,10 +109,7 @@ def outcomes(by: str, rows: list[OutcomeFigures]) -> dict[str, Any]:
         "outcomes": [
             {
                 "value": o.value,
-                "successes": o.successes,
-                "failures": o.failures,
-                "useful_nusd": o.useful_nusd,
-                "failing_nusd": o.failing_nusd,
+                **_outcome(o),
                 "nusd_per_success": (o.useful_nusd + o.failing_nusd) // o.successes
                 if o.successes
                 else None,
@@ -112,6 +117,28 @@ def outcomes(by: str, rows: list[OutcomeFigures]) -> dict[str, Any]:
             for o in ordered
         ],
     }
+
+
+_NOTHING = OutcomeFigures("", 0, 0, 0, 0)
+
+
+def _outcome(o: OutcomeFigures) -> dict[str, int]:
+    return {
+        "successes": o.successes,
+        "failures": o.failures,
+        "useful_nusd": o.useful_nusd,
+        "failing_nusd": o.failing_nusd,
+    }
+
+
+def _summed(rows: list[OutcomeFigures]) -> OutcomeFigures:
+    return OutcomeFigures(
+        "",
+        sum(o.successes for o in rows),
+        sum(o.failures for o in rows),
+        sum(o.useful_nusd for o in rows),
+        sum(o.failing_nusd for o in rows),
+    )
 
 
 def frozen(frozen: Frozen) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from s4fw.units import usd
 
 PERIODS = ("all", "today", "month")
 DIMENSIONS = ("tenant", "feature", "customer", "model", "key", "agent", "session", "provider")
+CROWDED_COLUMNS = 150  # below that outcomes and bars do not stand side by side
 AMOUNTS = ("spent_nusd", "accrued_nusd", "held_nusd")
 
 
@@ -47,7 +48,8 @@ def command(
     s4fw costs --by customer --top 10 --json      the ten dearest, for a program
 
     Spent is what providers reported; accrued was charged at worst case, because the truth is
-    unknown.
+    unknown.  By tenant and feature, where applications report outcomes: what of it became useful,
+    what was spent while failing, and what a success costs, its failures included.
     """
     by = by or ("tenant" if period is not None else None)
     if by is None:
@@ -140,56 +142,90 @@ def render_sums(console: Console, document: dict[str, Any]) -> None:
     if not rows:
         console.print(show.note(f"nothing was spent since {show.moment(document['since'])} UTC"))
         return
-    made = show.Listing(_sum_columns(document["by"], total, console), console)
+    room = _Room(total, console)
+    made = show.Listing(_sum_columns(document["by"], total, room), console)
     for row in rows:
-        made.add(row["value"], *_sum_cells(row, total, console))
+        made.add(row["value"], *_sum_cells(row, total, room))
     if document["left_out"]:
         hidden = {name: total[name] - show.summed(rows, name) for name in total}
         label = Text(others(document["left_out"]), "italic")
-        made.add(label, *_sum_cells(hidden, total, console))
+        made.add(label, *_sum_cells(hidden, total, room))
     made.print()
     console.print(show.note(f"since {show.moment(document['since'])} UTC"))
+    if room.has_outcomes:
+        console.print(show.note("useful, failing: as reported; a success bears failures before it"))
 
 
-def _sum_columns(by: str, total: dict[str, int], console: Console) -> list[Column]:
-    tokens = _token_text(console)
-    return [
+class _Room:
+    """What fits: outcomes need the place of exact token counts, bars and, if need be, tokens."""
+
+    def __init__(self, total: dict[str, int], console: Console) -> None:
+        self.has_outcomes = bool(total.get("successes") or total.get("failures"))
+        is_crowded = self.has_outcomes and console.width < CROWDED_COLUMNS
+        self.is_tight = self.has_outcomes and show.is_narrow(console)
+        self.tokens: Callable[[int], str] = show.count
+        if is_crowded or show.is_narrow(console):
+            self.tokens = show.compact
+        self.has_bar = console.is_terminal and not is_crowded and not show.is_narrow(console)
+
+
+def _sum_columns(by: str, total: dict[str, int], room: _Room) -> list[Column]:
+    columns = [
         Column(by.capitalize(), is_number=False, total="total"),
         Column("Requests", total=show.count(total["requests"])),
-        Column("Blocked", total=show.count(total["blocked"])),
-        Column("Tokens in", total=tokens(total["tokens_in"])),
-        Column("cached", total=tokens(total["tokens_cached"]), is_wide=True),
-        Column("out", total=tokens(total["tokens_out"])),
+        Column("Blocked", total=show.count(total["blocked"]), is_wide=room.is_tight),
+        Column("Tokens in", total=room.tokens(total["tokens_in"]), is_wide=room.is_tight),
+        Column("cached", total=room.tokens(total["tokens_cached"]), is_wide=True),
+        Column("out", total=room.tokens(total["tokens_out"]), is_wide=room.is_tight),
         Column("Spent", total=usd(total["spent_nusd"])),
         Column("Accrued", total=usd(total["accrued_nusd"])),
-        Column("Share"),
     ]
+    if room.has_outcomes:
+        columns += [
+            Column("Useful", total=usd(total["useful_nusd"])),
+            Column("Failing", total=usd(total["failing_nusd"])),
+            Column("Per success", total=_per_success(total)),
+        ]
+    return [*columns, Column("Share")]
 
 
-def _sum_cells(row: dict[str, int], total: dict[str, int], console: Console) -> list[Text | str]:
-    tokens = _token_text(console)
-    part = show.permille(row["charged_nusd"], total["charged_nusd"]) if row["charged_nusd"] else 0
-    return [
+def _sum_cells(row: dict[str, int], total: dict[str, int], room: _Room) -> list[Text | str]:
+    cells: list[Text | str] = [
         show.count(row["requests"]),
         show.count(row["blocked"]),
-        tokens(row["tokens_in"]),
-        tokens(row["tokens_cached"]),
-        tokens(row["tokens_out"]),
+        room.tokens(row["tokens_in"]),
+        room.tokens(row["tokens_cached"]),
+        room.tokens(row["tokens_out"]),
         show.amount(row["spent_nusd"]),
         show.amount(row["accrued_nusd"]),
-        _share(part, console),
     ]
+    if room.has_outcomes:
+        cells += [show.amount(row["useful_nusd"]), _failing(row), _per_success(row)]
+    part = show.permille(row["charged_nusd"], total["charged_nusd"]) if row["charged_nusd"] else 0
+    return [*cells, _share(part, room)]
 
 
-def _share(part: int, console: Console) -> Text | str:
+def _per_success(row: dict[str, int]) -> str:
+    """What one success costs, with what was spent while failing before it."""
+    if not row["successes"]:
+        return "-"
+    return usd(-(-(row["useful_nusd"] + row["failing_nusd"]) // row["successes"]))
+
+
+def _failing(row: dict[str, int]) -> Text:
+    """Red where a quarter of what is known was for nothing."""
+    nusd = row["failing_nusd"]
+    if not nusd:
+        return show.amount(0)
+    part = show.permille(nusd, nusd + row["useful_nusd"])
+    return Text(usd(nusd), "red" if part >= 250 else "yellow" if part >= 100 else "")
+
+
+def _share(part: int, room: _Room) -> Text | str:
     """A part of all, in thousandths; with a bar where there is room."""
     text = f"{part // 10}.{part % 10}%"
-    if not console.is_terminal or show.is_narrow(console):
+    if not room.has_bar:
         return text
     filled = -(-part * show.BAR_CELLS // 1000)
     bar = Text("█" * filled, "cyan").append("░" * (show.BAR_CELLS - filled), "bright_black")
     return bar.append(f" {text:>6}")
-
-
-def _token_text(console: Console) -> Callable[[int], str]:
-    return show.compact if show.is_narrow(console) else show.count

@@ -1,7 +1,7 @@
 """What became of the work, as applications report it: success or failure, and what each cost.
 
 An outcome closes a request or a session: what was charged for it since its last outcome then counts
-as useful or as spent while failing.  Open amounts are remembered by the key that caused them, so
+as useful or as spent while failing, at the tenant and feature that paid for it.  Open amounts are remembered by the key that caused them, so
 nobody can close another caller's; they are bounded and live in this process only: what is forgotten
 (the oldest, or all at the steward's death) was charged but never gets an outcome.  The counts
 themselves stand in `spend.json`.
@@ -33,7 +33,8 @@ _NO_REQUEST = bytes(16)
 _SUCCESSES, _FAILURES, _USEFUL, _FAILING = range(4)
 
 
-# A request's id in hex, whether it was a success, the values by dimension.
+_Names = Sequence[str | None]  # the values by dimension
+# A request's id in hex, whether it was a success, and whose it was.
 _Reported = tuple[str, bool, list[str | None]]
 
 
@@ -55,11 +56,11 @@ class Outcomes:
 
     def __init__(self) -> None:
         self._sums: dict[str, dict[str, list[int]]] = {name: {} for name in OUTCOMES_BY}
-        # What a request cost, with its key and session; what a key's session cost so far.
-        self._requests: dict[bytes, tuple[str, str | None, int]] = {}
-        self._sessions: dict[tuple[str, str], int] = {}
+        # What a request cost, what a key's session cost so far, and who paid for it (last).
+        self._requests: dict[bytes, tuple[int, _Names]] = {}
+        self._sessions: dict[tuple[str, str], tuple[int, _Names]] = {}
         # What was not sorted into these yet: request, values by dimension, charge.
-        self._fresh: deque[tuple[bytes, Sequence[str | None], int]] = deque(maxlen=OPEN_MAX)
+        self._fresh: deque[tuple[bytes, _Names, int]] = deque(maxlen=OPEN_MAX)
         self._is_used = False  # an outcome was reported at some time
         self._heard: list[_Reported] = []
         self._due: list[_Reported] = []
@@ -90,35 +91,40 @@ class Outcomes:
     def _sort(self) -> None:
         for request, names, charged in self._fresh:
             key, session = names[_KEY] or "", names[_SESSION]
-            self._requests[request] = (key, session, charged)
+            self._requests[request] = (charged, names)
             _bound(self._requests)
             if session is not None:
-                before = self._sessions.pop((key, session), 0)
-                self._sessions[key, session] = before + charged
+                before = self._sessions.pop((key, session), None)
+                amount = charged if before is None else before[0] + charged
+                self._sessions[key, session] = (amount, names)
                 _bound(self._sessions)
         self._fresh.clear()
 
-    def _close(self, request: bytes, is_success: bool, names: Sequence[str | None]) -> None:
-        key, session = names[_KEY] or "", names[_SESSION]
-        amount = self._of_request(request, key)
-        if amount is None:
-            amount = self._sessions.pop((key, session), 0) if session is not None else 0
+    def _close(self, request: bytes, is_success: bool, said_by: _Names) -> None:
+        key, session = said_by[_KEY] or "", said_by[_SESSION]
+        found: tuple[int, _Names] | None = None
+        if request != _NO_REQUEST:
+            found = self._of_request(request, key)
+        elif session is not None:
+            found = self._sessions.pop((key, session), None)
+        amount, names = (0, said_by) if found is None else found
         for dimension in OUTCOMES_BY:
             sums = self._sums_of(dimension, names[DIMENSION_INDEX[dimension]] or OTHER)
             sums[_SUCCESSES if is_success else _FAILURES] += 1
             sums[_USEFUL if is_success else _FAILING] += amount
 
-    def _of_request(self, request: bytes, key: str) -> int | None:
-        """What an open request cost, taken out of its session too; None: a session is meant."""
-        if request == _NO_REQUEST:
-            return None
+    def _of_request(self, request: bytes, key: str) -> tuple[int, _Names] | None:
+        """What an open request of this key cost, taken out of its session too."""
         found = self._requests.get(request)
-        if found is None or found[0] != key:
-            return 0
-        _, session, amount = self._requests.pop(request)
-        if session is not None and (key, session) in self._sessions:
-            self._sessions[key, session] = max(0, self._sessions[key, session] - amount)
-        return amount
+        if found is None or (found[1][_KEY] or "") != key:
+            return None
+        amount, names = self._requests.pop(request)
+        session = names[_SESSION]
+        if session is not None:
+            of_session = self._sessions.get((key, session))
+            if of_session is not None:
+                self._sessions[key, session] = (max(0, of_session[0] - amount), of_session[1])
+        return amount, names
 
     def _sums_of(self, dimension: str, value: str) -> list[int]:
         of_dimension = self._sums[dimension]

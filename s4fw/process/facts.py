@@ -30,7 +30,7 @@ from s4fw.process.auditor import Auditor
 from s4fw.process.bookkeeper import Bookkeeper
 from s4fw.process.eventlog import EventLog
 from s4fw.process.factors import learned
-from s4fw.process.periods import Periods
+from s4fw.process.periods import Periods, outcomes_by
 from s4fw.process.seat import KIND_NAMES
 from s4fw.process.sums import sums_of
 from s4fw.process.vitals import HEARTBEAT_S_MAX
@@ -129,7 +129,8 @@ class StewardFacts:
         assert by in COSTS_BY
         if period != "all" and self.periods is not None:
             return self.periods.costs(period, by, self._books.spend)
-        return Costs(self._books.spend.since_s, self._books.spend.costs(by))
+        spend = self._books.spend
+        return Costs(spend.since_s, spend.costs(by), outcomes_by(spend, by))
 
     def snapshot(self) -> Snapshot:
         workers = self.workers()

@@ -16,12 +16,14 @@ from typing import Any
 import orjson
 
 from s4fw.admin.facts import COSTS_BY, PERIODS, Cost, Costs
+from s4fw.observe.meters import OUTCOMES_BY
+from s4fw.observe.outcomes import OutcomeFigures
 from s4fw.process.rundir import write_whole
 from s4fw.process.spend import Spend
 
 log = logging.getLogger(__name__)
 
-_VERSION = 1
+_VERSION = 2
 _NOTHING = (0,) * 7
 _COUNTS = (2, 3)  # columns that never fall: requests, blocked
 
@@ -34,6 +36,18 @@ class _Mark:
     since_s: int
     sums_since_s: int
     sums: dict[str, dict[str, tuple[int, ...]]]
+    outcomes: dict[str, dict[str, tuple[int, ...]]]
+
+    def outcomes_since(self, spend: Spend, dimension: str) -> list[OutcomeFigures]:
+        """What was reported after it; of what is smaller than before, all: it began anew."""
+        before = self.outcomes.get(dimension, {})
+        rows = []
+        for now in outcomes_by(spend, dimension):
+            parts = before.get(now.value, (0,) * 4)
+            less = [a - b for a, b in zip(_parts(now), parts, strict=True)]
+            if any(less):
+                rows.append(now if min(less) < 0 else OutcomeFigures(now.value, *less))
+        return rows
 
 
 class Periods:
@@ -64,10 +78,11 @@ class Periods:
         """What each value of a dimension cost in one of PERIODS."""
         mark = self._marks.get(period)
         if mark is None:
-            return Costs(spend.since_s, spend.costs(dimension))
+            return Costs(spend.since_s, spend.costs(dimension), outcomes_by(spend, dimension))
         before = mark.sums.get(dimension, {})
         rows = [_less(cost, before.get(cost.value, _NOTHING)) for cost in spend.costs(dimension)]
-        return Costs(mark.since_s, [row for row in rows if any(_columns(row))])
+        costs = [row for row in rows if any(_columns(row))]
+        return Costs(mark.since_s, costs, mark.outcomes_since(spend, dimension))
 
     def _read(self) -> None:
         try:
@@ -82,7 +97,7 @@ class Periods:
 
     def _write(self) -> None:
         marks = {
-            name: [mark.start_s, mark.since_s, mark.sums_since_s, mark.sums]
+            name: [mark.start_s, mark.since_s, mark.sums_since_s, mark.sums, mark.outcomes]
             for name, mark in self._marks.items()
         }
         try:
@@ -100,18 +115,33 @@ def _starts(now_s: int) -> dict[str, int]:
 def _taken(spend: Spend, start_s: int, now_s: int) -> _Mark:
     """A copy of now; nothing where the sums themselves began within the period."""
     if spend.since_s >= start_s:
-        return _Mark(start_s, spend.since_s, spend.since_s, {})
+        return _Mark(start_s, spend.since_s, spend.since_s, {}, {})
     sums = {name: {c.value: _columns(c) for c in spend.costs(name)} for name in COSTS_BY}
-    return _Mark(start_s, now_s, spend.since_s, sums)
+    outcomes = {
+        name: {o.value: _parts(o) for o in outcomes_by(spend, name)} for name in OUTCOMES_BY
+    }
+    return _Mark(start_s, now_s, spend.since_s, sums, outcomes)
+
+
+def outcomes_by(spend: Spend, dimension: str) -> list[OutcomeFigures]:
+    """What was reported of each value of a dimension; nothing where that is not kept."""
+    return spend.outcomes.by(dimension) if dimension in OUTCOMES_BY else []
+
+
+def _parts(o: OutcomeFigures) -> tuple[int, ...]:
+    return (o.successes, o.failures, o.useful_nusd, o.failing_nusd)
 
 
 def _mark(document: Any) -> _Mark:
-    start_s, since_s, sums_since_s, sums = document
-    read = {
+    start_s, since_s, sums_since_s, sums, outcomes = document
+    return _Mark(int(start_s), int(since_s), int(sums_since_s), _whole(sums), _whole(outcomes))
+
+
+def _whole(document: Any) -> dict[str, dict[str, tuple[int, ...]]]:
+    return {
         str(name): {str(value): tuple(map(int, columns)) for value, columns in of.items()}
-        for name, of in sums.items()
+        for name, of in document.items()
     }
-    return _Mark(int(start_s), int(since_s), int(sums_since_s), read)
 
 
 def _columns(cost: Cost) -> tuple[int, ...]:

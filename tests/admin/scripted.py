@@ -117,7 +117,7 @@ class ScriptedFacts:
         return [e for e in self.event_rows if kind is None or e.kind == kind][:limit]
 
     def costs(self, by: str, period: str = "all") -> Costs:
-        return Costs(NOON_S, self.cost_rows)
+        return Costs(NOON_S, self.cost_rows, self.outcome_rows)
 
     def outcomes(self, by: str) -> list[OutcomeFigures]:
         return self.outcome_rows

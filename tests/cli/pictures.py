@@ -14,6 +14,7 @@ from s4fw.admin import shapes
 from s4fw.admin.facts import Cost, Costs, Event
 from s4fw.cli.costs import render_sums
 from s4fw.cli.topview import Course, Moment, frame
+from s4fw.observe.outcomes import OutcomeFigures
 from s4fw.observe.times import rfc3339
 from tests.admin.scripted import NOON_S, USD, budget, counters, worker
 
@@ -109,7 +110,12 @@ def costs_document() -> dict[str, Any]:
         Cost("initech", 64 * USD, 1_200_000_000, 9_034, 1_204, 8_100_000, 900_000, 640_000),
         Cost("unattributed", 421_300_000, 0, 12, 0, 61_000, 0, 4_100),
     ]
-    return shapes.costs("tenant", Costs(NOON_S - 43_200, rows), 25)
+    said = [
+        OutcomeFigures("globex", 1_102, 640, 148 * USD, 121 * USD),
+        OutcomeFigures("acme", 9_871, 204, 182 * USD, 6 * USD),
+        OutcomeFigures("initech", 410, 96, 49 * USD, 11 * USD),
+    ]
+    return shapes.costs("tenant", Costs(NOON_S - 43_200, rows, said), 25)
 
 
 def picture(name: str, title: str, width: int, draw: Callable[[Console], None]) -> None:

@@ -8,8 +8,10 @@ from rich.console import Console
 from s4fw.admin import shapes
 from s4fw.admin.facts import Cost, Costs
 from s4fw.cli.costs import render_budgets, render_sums
+from s4fw.observe.outcomes import OutcomeFigures
 from tests.admin.scripted import NOON_S, USD, ScriptedFacts, budget, listening
 from tests.cli.looking import fields, on_terminal, run, run_json
+from tests.cli.pictures import costs_document
 
 LONG = "customer-with.dots:and/slashes@example.com-" + "0123456789-" * 7
 SPREAD = [
@@ -52,6 +54,42 @@ def test_costs_by_budget_top_folds_the_rest_into_one_row() -> None:
     assert ["session=s4", "session=s3"] == [row[1] for row in rows[1:3]]
     assert ["session", "2 others", "day", "$3.00", "$0.00", "$0.00"] == rows[3]
     assert ["session", "all 4 scopes", "day", "$10.00", "$0.00", "$0.00"] == rows[4]
+
+
+def test_costs_by_tenant_tells_useful_from_failing_where_outcomes_are_reported() -> None:
+    """Money spent while failing buys nothing; what a success costs says how the work goes."""
+    facts = ScriptedFacts(
+        cost_rows=[
+            Cost("acme", 30 * USD, 0, 100, 3, 1000, 500, 200),
+            Cost("globex", 10 * USD, 0, 50, 0, 500, 0, 100),
+        ],
+        outcome_rows=[OutcomeFigures("acme", 8, 4, 20 * USD, 6 * USD)],
+    )
+    with listening(facts) as server:
+        rows = fields(run(server, "costs", "--by", "tenant").output)
+        said = run_json(server, "costs", "--by", "feature")
+        by_model = run_json(server, "costs", "--by", "model")
+    assert ["Useful", "Failing", "Per success", "Share"] == rows[0][-4:]
+    assert ["$20.00", "$6.00", "$3.25", "75.0%"] == rows[1][-4:]
+    assert ["$0.00", "$0.00", "-", "25.0%"] == rows[2][-4:]
+    assert ["$20.00", "$6.00", "$3.25"] == rows[3][-3:]
+    assert (6 * USD, 4) == (said["costs"][0]["failing_nusd"], said["total"]["failures"])
+    assert "failing_nusd" not in by_model["total"]
+
+
+def test_costs_without_outcomes_shows_no_empty_columns() -> None:
+    """Most applications report nothing: columns of zeros would say that all was for nothing."""
+    with listening(ScriptedFacts(cost_rows=[Cost("acme", 30 * USD, 0, 1, 0, 1, 0, 1)])) as server:
+        rows = fields(run(server, "costs", "--by", "tenant").output)
+    assert "Failing" not in rows[0]
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 160])
+def test_costs_with_outcomes_fits_a_terminal(width: int) -> None:
+    """The figures that matter most must not be the ones that are cut off."""
+    lines = on_terminal(width, lambda console: render_sums(console, costs_document()))
+    assert all(word in lines[0] for word in ("Spent", "Failing", "Per success", "Share"))
+    assert 4 + 5 + 1 == len(lines)
 
 
 def test_costs_by_tenant_has_a_totals_row_that_counts_everything() -> None:

@@ -61,6 +61,18 @@ def test_outcome_of_a_foreign_request_has_no_amount() -> None:
     assert [OutcomeFigures("acme", 1, 2, 100, 0)] == outcomes.by("tenant")
 
 
+def test_outcome_counts_at_the_tenant_that_paid_whoever_says_it() -> None:
+    """A job reports with its session alone; the failure belongs where the money was charged."""
+    outcomes = noted(spent(100, 1), spent(30, 2))
+    unnamed = (NAMES[0], "unattributed", "unattributed", *NAMES[3:])
+    note(outcomes, outcome(Reason.FAILED, 1), unnamed)
+    note(outcomes, outcome(Reason.SUCCEEDED), unnamed)
+    assert [OutcomeFigures("acme", 1, 1, 30, 100)] == outcomes.by("tenant")
+    assert [OutcomeFigures("support", 1, 1, 30, 100)] == outcomes.by("feature")
+    note(outcomes, outcome(Reason.FAILED), unnamed)
+    assert OutcomeFigures("unattributed", 0, 1, 0, 0) in outcomes.by("tenant")
+
+
 def test_outcome_said_twice_has_its_amount_once() -> None:
     """Clients repeat what they are not sure was heard."""
     outcomes = noted(spent(100, 1), outcome(Reason.FAILED, 1), outcome(Reason.FAILED, 1))
