@@ -165,8 +165,7 @@ def draw(done: list[Step], path: Path, caption: str) -> None:
     for one in axes[1]:
         one.set_xlabel("connections, each with a request open")
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    place = {"loc": "upper right", "ncols": len(labels), "frameon": False}
-    figure.legend(handles, labels, **place)
+    figure.legend(handles, labels, loc="upper right", ncols=len(labels), frameon=False)
     figure.text(0.01, 0.975, caption, fontsize=10, va="center")
     figure.tight_layout(rect=(0, 0, 1, 0.95))
     path.parent.mkdir(parents=True, exist_ok=True)
