@@ -4,40 +4,31 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
 from s4fw.config.document import Scalar
-from s4fw.config.forms import Decimal, Duration, Form, Text, Whole
+from s4fw.config.forms import Decimal, Duration, Text, Whole
 from s4fw.config.listeners import is_loopback
 from s4fw.config.secret import Secret
 from s4fw.config.section import Section, setting
+from s4fw.config.url import Url
 
 SECRET_CHARACTERS_MIN = 16
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _TARGET = re.compile(r"[!-~]*")
 _TOPIC = r"arn:aws[a-z-]{0,20}:sns:[a-z0-9-]{4,30}:[0-9]{12}:[A-Za-z0-9_.-]{1,256}"
 
 
-class HookUrl(Form):
+class HookUrl(Url):
     """Where alerts are posted: https, or http on this machine."""
 
     words = "a URL such as https://hooks.example.com/s4fw; http only on loopback"
-    schema = {"type": "string", "pattern": "^https?://"}
 
     def read(self, scalar: Scalar) -> str:
-        # Never quote the text: the path of a hook is a secret in many services.
-        try:
-            parts = urlsplit(scalar.text)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise self.refused() from None
-        if parts.scheme not in ("http", "https") or not host or port == 0:
-            raise self.refused()
+        parts, host, port = self.split(scalar)
         if "@" in parts.netloc or "#" in scalar.text:
             raise ValueError("must not hold a user, a password or a fragment")
-        if _HOST.fullmatch(host) is None or _TARGET.fullmatch(scalar.text) is None:
+        if port == 0 or _TARGET.fullmatch(scalar.text) is None:
             raise self.refused()
         if parts.scheme == "http" and not is_loopback(host):
             raise ValueError("must be https, except on loopback")

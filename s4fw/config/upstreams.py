@@ -15,11 +15,12 @@ from pydantic import Field, SecretStr
 
 from s4fw.config.credentials import Credentials
 from s4fw.config.document import Scalar
-from s4fw.config.forms import Choice, Duration, Form, Text, Whole
+from s4fw.config.forms import Choice, Duration, Text, Whole
 from s4fw.config.listeners import is_loopback
 from s4fw.config.pricing import Model, PriceOverride
 from s4fw.config.secret import Secret
 from s4fw.config.section import Section, setting
+from s4fw.config.url import Url
 
 DIALECTS = ("openai", "anthropic", "bedrock")
 NAME = "(name)"  # the key an upstream stands under; nobody can write this one
@@ -28,31 +29,22 @@ NAME = "(name)"  # the key an upstream stands under; nobody can write this one
 _TAKEN_PREFIXES = frozenset({"/v1", "/model", "/healthz", "/readyz"})
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
-_HOST = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 
 
-class BaseUrl(Form):
+class BaseUrl(Url):
     """Where a provider's API stands; stored without a trailing slash and without `/v1`."""
 
     words = "a URL such as https://api.openai.com"
-    schema = {"type": "string", "pattern": "^https?://"}
 
     def read(self, scalar: Scalar) -> str:
-        # Never quote the text: people put passwords into URLs.
-        try:
-            parts = urlsplit(scalar.text)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            raise self.refused() from None
-        if parts.scheme not in ("http", "https") or not host or re.search(r"\s", scalar.text):
-            raise self.refused()
+        parts, host, port = self.split(scalar)
         if "@" in parts.netloc:
             raise ValueError("must not hold a user or password; give the credential as api_key")
         if "?" in scalar.text or "#" in scalar.text:
             raise ValueError("must not have a query or a fragment")
         path = parts.path.rstrip("/").removesuffix("/v1").rstrip("/")
         is_dotted = any(set(segment) == {"."} for segment in path.split("/"))
-        if _HOST.fullmatch(host) is None or _PATH.fullmatch(path) is None or is_dotted:
+        if re.search(r"\s", scalar.text) or _PATH.fullmatch(path) is None or is_dotted:
             raise self.refused()
         shown = f"[{host}]" if ":" in host else host
         return f"{parts.scheme}://{shown}" + (f":{port}" if port is not None else "") + path
