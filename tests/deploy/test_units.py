@@ -67,6 +67,19 @@ def test_service_keeps_its_table_over_a_restart() -> None:
     assert ("s4fw", "s4fw") == (unit.one("RuntimeDirectory"), unit.one("StateDirectory"))
 
 
+def test_state_lies_on_what_stack_and_container_keep() -> None:
+    """A volume mounted beside the state directory keeps nothing, and nobody would notice."""
+    state = f"/var/lib/{Unit(SERVICE).one('StateDirectory')}"
+    mounts = (ROOT / "packer" / "mount-state").read_text("utf-8").splitlines()
+    assert f"target={state}" in mounts
+    image = (ROOT / "packer" / "Containerfile").read_text("utf-8")
+    assert f"S4FW_STATE_DIR={state}\n" in image
+    assert f'VOLUME ["/run/s4fw", "{state}"]\n' in image
+    given = {"RUNTIME_DIRECTORY": "/run/s4fw", "STATE_DIRECTORY": state}
+    paths = parse("upstreams: {openai: {base_url: https://api.openai.com}}", "x", given).paths
+    assert ("/run/s4fw", state) == (str(paths.runtime), str(paths.state))
+
+
 def test_service_sees_the_boot_id() -> None:
     """ProcSubset=pid would hide it, and a restart would look like a reboot to the table's clock."""
     assert "all" == Unit(SERVICE).one("ProcSubset")
