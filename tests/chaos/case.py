@@ -16,7 +16,8 @@ class Case:
 
     `play` does it and returns the outcome in words; `nodes` are pytest nodes that show it (part of
     it) elsewhere; `why_not` is why it cannot run on one machine of ours.  `is_short`: the play is
-    in `make test` too.
+    in `make test` too.  `limit_s` is when it is broken off, at the latest.
+    `is_interpreted`: the play watches calls of Python, which compiled modules do not make.
     """
 
     id: str
@@ -26,3 +27,5 @@ class Case:
     nodes: tuple[str, ...] = ()
     why_not: str = ""
     is_short: bool = False
+    is_interpreted: bool = False
+    limit_s: int = 240

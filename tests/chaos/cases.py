@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tests.chaos import hurt
 from tests.chaos import plays_client as c
+from tests.chaos import plays_clock as k
+from tests.chaos import plays_outside as o
 from tests.chaos import plays_process as p
 from tests.chaos import plays_resource as r
 from tests.chaos import plays_upstream as u
@@ -20,7 +22,6 @@ _NATIVE = "tests/native/test_native.py::test_"
 _TREE = "tests/process/test_tree.py::test_"
 _UPSTREAM = "tests/proxy/test_upstream_chaos.py::test_"
 _NO_FLEET = "there is no shared engine of a fleet yet"
-_NO_UPLOAD = "this build writes no ledger to S3 and no metrics to CloudWatch"
 
 
 def _where(is_possible: bool, play: Play, why_not: str) -> tuple[Play | None, str]:
@@ -62,7 +63,7 @@ CASES = (
     Case("CHA-10", "kill at each named point, of the C and of the Python",
          "never half an operation: void, worst case or exact", p.killed_at_every_point,
          (_NATIVE + "every_operation_killed_at_every_point_is_whole_or_never_was",
-          _MODEL + "_leaves_what_the_mirror_says"), is_short=True),
+          _MODEL + "_leaves_what_the_mirror_says"), is_short=True, is_interpreted=True),
     Case("CHA-11", "SIGTERM during 100 streams, half of them longer than the drain",
          "what ended is exact, what was cut is worst case", p.drained,
          (_LIFE + "drain_deadline_aborts_at_worst_case",), is_short=True),
@@ -138,16 +139,19 @@ CASES = (
     Case("RES-01", "the disk of the sums is full for a while", "no row lost, none twice", _FILLED,
          ("tests/process/test_bookkeeper.py::"
           "test_file_that_cannot_be_written_keeps_the_rows_and_alarms_once",), why_not=_NO_MOUNT),
-    Case("RES-02", "S3 down, refusing, slow", "uploaded exactly once", why_not=_NO_UPLOAD),
-    Case("RES-03", "CloudWatch throttles", "never blocks", why_not=_NO_UPLOAD),
+    Case("RES-02", "S3 down, refusing, slow, losing its answer; then the steward is killed",
+         "every row stored exactly once", o.bucket_away, ("tests/process/test_shipper.py",)),
+    Case("RES-03", "CloudWatch throttles, then takes 8 s for each call",
+         "never blocks; in the end it has what was spent", o.metrics_throttled,
+         ("tests/process/test_cloudwatch.py",)),
     Case("RES-04", "1,000 callers and 256 descriptors", "refused or served; streams live",
          r.few_descriptors, is_short=True),
     Case("RES-05", "no local ports left to one upstream", "void",
          why_not="it would take the ports of everything else on the machine; that EADDRNOTAVAIL is"
          " a failed connection like any other (UPS-01) and no failure of the upstream is read"
          " from the code"),
-    Case("RES-06", "the clock jumps an hour, forty days, back", "no second budget",
-         nodes=("tests/process/test_clock.py", "tests/process/test_timekeeper.py")),
+    Case("RES-06", "the clock jumps an hour, forty days, back", "no second budget", k.jumps,
+         ("tests/process/test_clock.py", "tests/process/test_timekeeper.py"), is_short=True),
     Case("RES-07", "a window ends under load, streams span it",
          "the old one gets its settles, the new one starts at 0", r.window_rolls_over,
          ("tests/plays/test_c20_windows_roll_over.py",)),
