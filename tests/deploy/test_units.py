@@ -73,7 +73,7 @@ def test_state_lies_on_what_stack_and_container_keep() -> None:
     mounts = (ROOT / "packer" / "mount-state").read_text("utf-8").splitlines()
     assert f"target={state}" in mounts
     image = (ROOT / "packer" / "Containerfile").read_text("utf-8")
-    assert f"S4FW_STATE_DIR={state}\n" in image
+    assert f"S4FW_STATE_DIR={state} " in image
     assert f'VOLUME ["/run/s4fw", "{state}"]\n' in image
     given = {"RUNTIME_DIRECTORY": "/run/s4fw", "STATE_DIRECTORY": state}
     paths = parse("upstreams: {openai: {base_url: https://api.openai.com}}", "x", given).paths
