@@ -52,6 +52,8 @@ def _take_all_files() -> None:
 
 def _secrets_of(config: Config) -> list[str]:
     secrets = [config.admin.token, config.server.sigv4_master]
+    if config.alerts.webhook is not None:
+        secrets.append(config.alerts.webhook.secret)
     for upstream in config.upstreams.values():
         secrets.append(upstream.api_key)
         if upstream.credentials is not None:

@@ -179,8 +179,10 @@ def test_start_workers_that_die_while_booting_stop_the_service(tmp_path: Path) -
 def test_start_writes_the_ports_and_hides_the_keys(tmp_path: Path) -> None:
     """Commands find a port that was chosen; nobody finds a key in an environment."""
     upstream = {"openai": {"base_url": NOWHERE, "api_key": "${UPSTREAM_KEY}"}}
-    config = firewall_config(NOWHERE, ALL, upstreams=upstream)
-    with Firewall(tmp_path, config, env={"UPSTREAM_KEY": "sk-canary-of-the-test"}) as proxy:
+    hook = {"webhook": {"url": "http://127.0.0.1:9/hook", "secret": "${HOOK_SECRET}"}}
+    config = firewall_config(NOWHERE, ALL, upstreams=upstream, alerts=hook)
+    env = {"UPSTREAM_KEY": "sk-canary-of-the-test", "HOOK_SECRET": "sk-canary-of-the-hook"}
+    with Firewall(tmp_path, config, env=env) as proxy:
         ports = json.loads((tmp_path / "runtime" / "ports.json").read_text())
         assert proxy.port == ports["data"]
         assert proxy.admin_url.endswith(f":{ports['admin']}")
