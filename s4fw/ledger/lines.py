@@ -134,13 +134,8 @@ def steady_key(row: JournalRow) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def body_of(row: JournalRow, at: str, named: str, prices: str | None, tools: str | None) -> bytes:
-    """A whole row at once."""
-    return body_with(row, at, steady_part(row, named, prices, tools))
-
-
-def body_with(row: JournalRow, at: str, steady: str) -> bytes:
-    """One row as a JSON object: `cells` can still be added with `with_cells`.
+def body_of(row: JournalRow, at: str, steady: str) -> bytes:
+    """One row as a JSON object, to which `cells_tail` can be added in place of its brace.
 
     `at` is the moment as text, `steady` from `steady_part`.  Written out member by member, because
     a steward does this for every exchange; all that is put in are numbers and words of ours, but
@@ -204,9 +199,14 @@ def _rest(row: JournalRow) -> str:
     return text
 
 
+def cells_tail(cells: Sequence[int]) -> bytes:
+    """The end of a body whose money is in the cells of these numbers (see `cell_body`)."""
+    return b',"cells":[' + b",".join(b"%d" % cell for cell in cells) + b"]}"
+
+
 def with_cells(body: bytes, cells: Sequence[int]) -> bytes:
-    """The body with the numbers of the cells that its money is in (see `cell_body`)."""
-    return body[:-1] + b',"cells":[' + b",".join(b"%d" % cell for cell in cells) + b"]}"
+    """The body with the numbers of its cells."""
+    return body[:-1] + cells_tail(cells)
 
 
 def cell_body(number: int, content: Mapping[str, Any]) -> bytes:

@@ -72,7 +72,9 @@ def read(file: SegmentFile) -> bytes:
 
 
 def pack(data: bytes) -> bytes:
-    return gzip.compress(data, 6, mtime=0)
+    """As gzip.  Lines are alike, so the lowest level is within a tenth of the highest in size, at
+    a third of its time."""
+    return gzip.compress(data, 1, mtime=0)
 
 
 class Line(NamedTuple):
@@ -102,6 +104,22 @@ def lines_of(data: bytes) -> Iterator[Line]:
 def previous_of(head: Line) -> bytes:
     """The digest that a head says it follows.  Raises ValueError when it says none."""
     return chain.digest_of(str(head.content.get("prev")))
+
+
+def seal_of(data: bytes) -> Line:
+    """The last line of a segment: a seal that fits what stands before it, by number of lines and
+    digest.  The lines themselves are not read.  Raises ValueError when there is no such seal."""
+    start = data.rfind(b"\n", 0, len(data) - 1) + 1
+    before = data.rfind(b"\n", 0, max(0, start - 1)) + 1
+    try:
+        [previous, seal] = lines_of(data[before:])
+    except ValueError as fault:
+        raise ValueError("does not end with a seal") from fault
+    said = seal.content
+    is_whole = said["kind"] == "seal" and said.get("lines") == data.count(b"\n") - 1
+    if not is_whole or chain.link(previous.digest, seal.body) != seal.digest:
+        raise ValueError("does not end with a seal that fits it")
+    return seal
 
 
 def whole_prefix(data: bytes) -> list[Line]:

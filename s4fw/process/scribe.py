@@ -19,7 +19,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from s4fw.config.ledger import Ledger
 from s4fw.core.attribution import DIMENSIONS
@@ -33,20 +32,23 @@ from s4fw.process.tell import Tell
 
 log = logging.getLogger(__name__)
 
-NAMED_MAX = 20_000  # of who pays: what is remembered as text
+NAMED_MAX = 20_000  # of parts that rows share: what is remembered as text
 LINES_AT_ONCE = 256  # of one write: what a small spool can always take once there is room again
 
 Cell = tuple[int, int]  # index, generation
 
 
-class _Waiting(NamedTuple):
+class _Waiting:
     """A row that is not written yet."""
 
-    slot: int
-    seq: int
-    body: bytes
-    cells: tuple[Cell, ...]
-    charged_nusd: int
+    __slots__ = ("body", "cells", "charged_nusd", "seq", "slot")
+
+    def __init__(self, row: JournalRow, body: bytes) -> None:
+        self.slot = row.slot
+        self.seq = row.seq
+        self.body = body
+        self.cells: tuple[Cell, ...] = row.cells
+        self.charged_nusd = row.charged_nusd
 
 
 class _Gap:
@@ -83,7 +85,9 @@ class Scribe:
         self._gaps: dict[int, _Gap] = {}
         self._numbers: dict[Cell, int] = {}  # of cells, in the open segment
         self._numbered = 0
+        self._tails: dict[tuple[Cell, ...], bytes] = {}  # their numbers as they are written
         self._named: dict[tuple[int, ...], str] = {}  # value ids -> who pays, as it is written
+        self._steady: dict[tuple[object, ...], str] = {}  # what rows of one key have in common
         self._second, self._second_text = -1, ""
         self._is_stuck = False
         self._drops = False
@@ -92,7 +96,7 @@ class Scribe:
     def adopt(self, config: Ledger) -> None:
         """Take a configuration: how names are written, how much may lie here, what then."""
         self._names = lines.Names(config.fields, self._hash_key)
-        self._named.clear()
+        self.forget_names()
         self._scopes.adopt(self._names)
         self._spool.max_bytes = config.max_bytes
         self._spool.rotate_s = config.rotate_s
@@ -146,6 +150,7 @@ class Scribe:
         if not self._spool.is_open:
             self._spool.begin(self._table, self._last)
             self._numbers, self._numbered = {}, 0
+            self._tails.clear()
             self._wake()
 
     # -- rows
@@ -159,13 +164,12 @@ class Scribe:
         if row.kind is Kind.GAP:
             body = lines.ring_gap_body(row, at)
         else:
-            named = self._named.get(row.values)
-            if named is None:
-                named = self._remembered(row.values, names)
-            prices = self._text_of(row.price) if row.price else None
-            tools = self._tools(row.tools_id) if row.tools_id else None
-            body = lines.body_of(row, at, named, prices, tools)
-        self._waiting.append(_Waiting(row.slot, row.seq, body, row.cells, row.charged_nusd))
+            key = lines.steady_key(row)
+            steady = self._steady.get(key)
+            if steady is None:
+                steady = self._made_steady(key, row, names)
+            body = lines.body_of(row, at, steady)
+        self._waiting.append(_Waiting(row, body))
 
     def _moment(self, at_ns: int) -> str:
         """RFC 3339 with milliseconds; most rows are of the same second as the one before."""
@@ -173,6 +177,19 @@ class Scribe:
         if second != self._second:
             self._second, self._second_text = second, rfc3339(second)[:-1]
         return f"{self._second_text}.{rest // 1_000_000:03d}Z"
+
+    def _made_steady(
+        self, key: tuple[object, ...], row: JournalRow, names: Sequence[str | None]
+    ) -> str:
+        named = self._named.get(row.values)
+        if named is None:
+            named = self._remembered(row.values, names)
+        prices = self._text_of(row.price) if row.price else None
+        part = lines.steady_part(row, named, prices, self._tools(row.tools_id))
+        if len(self._steady) >= NAMED_MAX:
+            self._steady.clear()
+        self._steady[key] = part
+        return part
 
     def _remembered(self, values: tuple[int, ...], names: Sequence[str | None]) -> str:
         """The part of a line that says who pays."""
@@ -189,6 +206,7 @@ class Scribe:
     def forget_names(self) -> None:
         """Ids of values were freed and may mean others from now on."""
         self._named.clear()
+        self._steady.clear()
 
     def _tools(self, tools_id: int) -> str | None:
         names = self._text_of(tools_id) if tools_id else None
@@ -237,8 +255,13 @@ class Scribe:
         rows: list[bytes] = []
         for row in batch:
             if row.cells:
-                numbers = [self._number(cell, fresh, cells) for cell in row.cells]
-                rows.append(lines.with_cells(row.body, numbers))
+                tail = self._tails.get(row.cells)
+                if tail is None:
+                    numbers = [self._number(cell, fresh, cells) for cell in row.cells]
+                    tail = lines.cells_tail(numbers)
+                    if not fresh:  # else they count only once they are written
+                        self._tails[row.cells] = tail
+                rows.append(row.body[:-1] + tail)
             else:
                 rows.append(row.body)
         self._spool.append(cells + rows)

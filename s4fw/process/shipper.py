@@ -179,11 +179,12 @@ class Shipper:
         with open(file.path, "rb") as plain:
             data = plain.read()
             os.fsync(plain.fileno())
-        lines = segments.whole_prefix(data)
-        if not lines or lines[-1].content["kind"] != "seal" or lines[-1].end != len(data):
-            raise ValueError(f"segment {file.number} does not end with a seal")
+        try:
+            seal = segments.seal_of(data)
+        except ValueError as fault:
+            raise ValueError(f"segment {file.number} {fault}") from fault
         packed = segments.pack(data)
-        name = segments.packed_name(file.number, lines[-1].digest)
+        name = segments.packed_name(file.number, seal.digest)
         try:
             _write_synced(self._directory / name, packed)
             file.path.unlink()
