@@ -31,6 +31,9 @@ def _where(is_possible: bool, play: Play, why_not: str) -> tuple[Play | None, st
 
 _KILLED, _NO_GROUP = _where(r.has_cgroups(), r.out_of_memory, "no right to make cgroups (v1) here")
 _SLOWED, _ = _where(r.has_cgroups(), r.little_processor, "")
+_WITHOUT_PORTS, _NO_NETWORK = _where(
+    r.can_enter_networks(), r.ports_exhausted, "no right to make a network here"
+)
 _FILLED, _NO_MOUNT = _where(r.can_mount(), r.state_full, "no right to mount a small disk here")
 
 CASES = (
@@ -146,10 +149,8 @@ CASES = (
          ("tests/process/test_cloudwatch.py",)),
     Case("RES-04", "1,000 callers and 256 descriptors", "refused or served; streams live",
          r.few_descriptors, is_short=True),
-    Case("RES-05", "no local ports left to one upstream", "void",
-         why_not="it would take the ports of everything else on the machine; that EADDRNOTAVAIL is"
-         " a failed connection like any other (UPS-01) and no failure of the upstream is read"
-         " from the code"),
+    Case("RES-05", "no local ports left to one upstream", "503, void; the upstream is not blamed",
+         _WITHOUT_PORTS, why_not=_NO_NETWORK),
     Case("RES-06", "the clock jumps an hour, forty days, back", "no second budget", k.jumps,
          ("tests/process/test_clock.py", "tests/process/test_timekeeper.py"), is_short=True),
     Case("RES-07", "a window ends under load, streams span it",

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import os
+import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tests.chaos import scene as s
 from tests.chaos.oracle import CANARY
 from tests.chaos.plays_client import memory_bytes
 from tests.chaos.scene import Crowd, Scene, ask, streams, usd, worst
-from tests.harness import Firewall, chat_body, chat_request, send_all, wait_until
+from tests.harness import Firewall, Simulator, chat_body, chat_request, send_all, wait_until
 from tests.harness.client import Answer
 from tests.harness.process import is_alive
 
 DESCRIPTORS = 256
 CGROUPS = Path("/sys/fs/cgroup")
+PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOCAL_PORTS = 200
+_CLONE_NEWNET, _SIOCSIFFLAGS, _IFF_UP = 0x4000_0000, 0x8914, 0x1
 
 
 class Limited(Firewall):
@@ -140,15 +148,17 @@ def little_processor(scene: Scene) -> str:
     group = CGROUPS / "cpu" / f"s4fw-chaos-{os.getpid()}"
     group.mkdir()
     try:
-        proxy = scene.firewall(server={"limits": {"loop_lag": "200ms"}})
-        (group / "cpu.cfs_period_us").write_text("100000")
-        (group / "cpu.cfs_quota_us").write_text("20000")
+        proxy = scene.firewall(server={"limits": {"loop_lag": "100ms"}})
+        # A fifth of each second, at a stretch: everybody stands still for longer than `loop_lag`.
+        (group / "cpu.cfs_period_us").write_text("1000000")
+        (group / "cpu.cfs_quota_us").write_text("200000")
         for pid in proxy.tree():
             (group / "cgroup.procs").write_text(str(pid))
         with Crowd(proxy, 12) as crowd:
             time.sleep(scene.either(20, 4))
             statuses = crowd.stop()
         assert set(statuses) <= {200, 503, 0}, statuses
+        assert statuses[503] > 0, statuses
         (group / "cpu.cfs_quota_us").write_text("-1")
         wait_until(lambda: ask(proxy) == 200, "it recovers", timeout_s=10.0)
         entry = scene.end(proxy, accrued_nusd=0)
@@ -190,6 +200,63 @@ def window_rolls_over(scene: Scene) -> str:
     assert fresh["charged_nusd"] < fresh["limit_nusd"]
     entry = scene.end(proxy, budget_id="month", accrued_nusd=0)
     return f"{statuses[200]} over midnight of a minute, spent {usd(entry['spent_nusd'])} in all"
+
+
+def ports_exhausted(scene: Scene) -> str:
+    """RES-05: in a network of its own, which has fewer ports than there are callers.
+
+    Each caller has an address of its own, so that only the way to the upstream is short.
+    """
+    _enter_a_network()
+    folder = scene.folder / "near"
+    folder.mkdir()
+    scene.simulator = scene.keep(Simulator(folder))  # the other one is in the other network
+    proxy = scene.firewall()
+    PORTS.write_text(f"50000 {50000 + LOCAL_PORTS - 1}")
+    callers = LOCAL_PORTS + 60
+    request = s.request_of(
+        {"content": f"{CANARY} [[fault latency:6000]]", "max_tokens": 5}
+    )  # takes long enough for all of them to be there at once
+    with ExitStack() as stack:
+        socks = []
+        for number in range(callers):
+            at = (f"127.1.{number // 250}.{1 + number % 250}", 0)
+            address = (proxy.host, proxy.port)
+            sock = stack.enter_context(socket.create_connection(address, 20, source_address=at))
+            sock.sendall(request)
+            socks.append(sock)
+        statuses = Counter(int(s.read_all(sock)[0][9:12]) for sock in socks)
+    assert {200, 503} == set(statuses), statuses
+    assert statuses[200] <= LOCAL_PORTS
+    wait_until(lambda: ask(proxy) == 200, "it recovers", timeout_s=10.0)
+    opened = re.search(
+        rb"^s4fw_breaker_opened_total (\d+)$", proxy.ask_admin("/metrics").body, re.M
+    )
+    assert opened is not None
+    assert 0 == int(opened[1]), "the upstream was blamed"
+    entry = scene.end(proxy, accrued_nusd=0)
+    return (
+        f"{callers} callers, {LOCAL_PORTS} ports: {statuses[200]} served, {statuses[503]} told to "
+        f"come again; the upstream is not blamed; spent {usd(entry['spent_nusd'])}"
+    )
+
+
+def _enter_a_network() -> None:
+    """Give this process, and what it starts, a network that nobody else is in (unshare(2))."""
+    here = os.readlink("/proc/thread-self/ns/net")
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert 0 == libc.unshare(_CLONE_NEWNET), os.strerror(ctypes.get_errno())
+    assert here != os.readlink("/proc/thread-self/ns/net")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        up = struct.pack("16sh14x", b"lo", _IFF_UP)
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, up)  # netdevice(7)
+
+
+def can_enter_networks() -> bool:
+    """Whether this machine lets us make one: tried in a process that then ends."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode == 0
 
 
 def has_cgroups() -> bool:
