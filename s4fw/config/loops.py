@@ -16,6 +16,7 @@ RULES = (
     *("repeat", "near-repeat", "cycle", "failing-streak", "empty-results-streak", "same-text"),
     *("stagnation", "novelty", "retry-storm", "growth", "fan-out", "cost-slope"),
     *("spend-after-failures", "session-turns", "session-cost", "session-time", "retries"),
+    *("long-session",),
 )
 OVERRIDES_MAX = 30  # beside the default: a bit each in what is kept of a turn
 
@@ -89,8 +90,8 @@ class Loops(Section):
     )
     rules: Rules = setting(
         "Modes of single rules, `{repeat: enforce, novelty: off}`. Rules that also fit good work"
-        " (novelty, growth, fan-out, cost-slope, spend-after-failures) warn at most unless they are"
-        " named here.",
+        " (growth, fan-out, cost-slope, spend-after-failures, long-session) warn at most; so does"
+        " novelty unless it is named here.",
         {},
     )
     thresholds: LoopThresholds = setting("After how many turns a loop is one.", {})

@@ -42,7 +42,7 @@ SPENT_NUSD: Final = 9
 BODY_BYTES: Final = 10
 GROWTH_STREAK: Final = 11  # turns in a row by which the body grew very much
 GAPS: Final = 12  # 8 last gaps of 8 bits each, in half seconds
-CUSUM: Final = 13  # of the cost of a turn against the tenant's, in thousandths of sigma
+CUSUM: Final = 13  # of how the cost of a turn grows against the tenant's, thousandths of sigma
 FAILED_NUSD: Final = 14  # spent since the last turn that did not fail
 FAILED_TURNS: Final = 15
 EPISODE: Final = 16  # see `loops.episodes`
@@ -55,13 +55,20 @@ TENANT: Final = 23  # index of the tenant's record
 RETRIES_MS: Final = 24  # start of the minute in which retries are counted
 RETRIES: Final = 25
 FIRST_TURNS: Final = 27  # of the first body that was seen
-IS_DEAR: Final = 28  # its turns keep costing more than the tenant's others
+IS_DEAR: Final = 28  # its cost grows faster than that of the tenant's others, and nobody was told
+LAST_NUSD: Final = 29  # what its last request cost
+SLOPE_TOLD: Final = 30  # the turn at which it was told of its cost, 0: not yet
+FAILED_TOLD: Final = 31  # and of its failures
+LENGTH_TOLD: Final = 20  # and of its length
 SPENT_AT: Final = 32  # 32 words: SPENT_NUSD when turn n began, at n modulo 32
 SPENT_TURNS: Final = 32
 SESSION_WAYS: Final = 16
 
 # -- an identical body ----------------------------------------------------------------------------
 
+# A body that was never seen before is one word in a table of its own; only when it comes again it
+# gets a record.  So a new body, which nearly all are, costs one word and no search.
+FIRST_WORDS: Final = 1
 STORM_WORDS: Final = 16
 STORM_WAYS: Final = 8
 
@@ -74,10 +81,11 @@ ROOT_WAYS: Final = 8
 
 TENANT_WORDS: Final = 256
 TENANT_NAME: Final = 1  # 17 words: length, then 128 bytes
-TENANT_COST_MEAN: Final = 18  # nano-USD of a turn
-TENANT_COST_VARIANCE: Final = 19  # in nano-USD of deviation (mean absolute)
+TENANT_SLOPE_MEAN: Final = 18  # nano-USD by which a request is dearer than the one before
+TENANT_SLOPE_DEVIATION: Final = 19  # mean absolute, in nano-USD
 TENANT_TURNS: Final = 20
 TENANT_SESSIONS: Final = 21
+TENANT_LENGTHS: Final = 22  # 9 words: sessions that had so many turns (see `signals.LENGTHS`)
 TENANT_TALLIES: Final = 32  # of each rule the words of a tally
 TALLY_WORDS: Final = 10
 WARNED_TURNS, WOULD_BLOCK, BLOCKED, WASTED_NUSD, PROVED, DISPROVED, UNCERTAIN, EPISODES = range(8)
@@ -111,8 +119,9 @@ class Memory:
         self.words = memoryview(self._map).cast("q")
         count = size // 8 - _HEAD_WORDS
         self.sessions = Section(_HEAD_WORDS, count * 3 // 4, SESSION_WORDS, SESSION_WAYS)
-        self.storms = Section(self.sessions.end, count // 8, STORM_WORDS, STORM_WAYS)
-        self.roots = Section(self.storms.end, count // 32, ROOT_WORDS, ROOT_WAYS)
+        self.storms = Section(self.sessions.end, count // 16, STORM_WORDS, STORM_WAYS)
+        self.firsts = Section(self.storms.end, count // 16, FIRST_WORDS, 1)
+        self.roots = Section(self.firsts.end, count // 32, ROOT_WORDS, ROOT_WAYS)
         self.tenants = Section(self.roots.end, count // 32, TENANT_WORDS, 1)
         assert self.tenants.end <= size // 8
         self.words[0] = _MAGIC

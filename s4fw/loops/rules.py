@@ -18,16 +18,21 @@ SESSION_TURNS = "session-turns"
 SESSION_COST = "session-cost"
 SESSION_TIME = "session-time"
 RETRIES = "retries"
+LONG_SESSION = "long-session"
 
 RULES: Final = (
     *OF_TAIL,
     *(STORM, GROWTH, FAN_OUT, COST_SLOPE, SPEND_AFTER_FAILURES),
     *(SESSION_TURNS, SESSION_COST, SESSION_TIME, RETRIES),
+    *(LONG_SESSION,),
 )
 NUMBER: Final = {rule: number for number, rule in enumerate(RULES)}
 
-# These also fit work that is fine: they block only where the operator names them under
-# `loops.rules`.
-WARN_ONLY: Final = frozenset({NOVELTY, GROWTH, FAN_OUT, COST_SLOPE, SPEND_AFTER_FAILURES})
+# These also fit work that is fine: they only warn.  NOVELTY is sure of the turn at which a loop is
+# one, so it blocks where the operator names it under `loops.rules`; the others never find more than
+# a reason to look.
+WARN_ONLY: Final = frozenset({
+    NOVELTY, GROWTH, FAN_OUT, COST_SLOPE, SPEND_AFTER_FAILURES, LONG_SESSION,
+})  # fmt: skip
 
 OFF, SHADOW, WARN, ENFORCE = MODES = ("off", "shadow", "warn", "enforce")

@@ -36,6 +36,7 @@ ID_BYTES_MAX: Final = 1_024
 SHORT_ITEMS_MAX: Final = 8  # a transcript of at most so many goes on nowhere because it is new
 
 _ROOTS_MAX: Final = 4_096
+_PLACES_MAX: Final = 16_384
 
 
 class Arrival:
@@ -59,6 +60,7 @@ class Sessions:
         self._memory = shared
         self._headers = (*(name.encode() for name in headers), *HEADERS)
         self._roots: dict[bytes, int] = {}
+        self._places: dict[int, int] = {}  # where named sessions were found the last time
 
     def explicit(
         self, caller: str, headers: Mapping[bytes, bytes], labels: Mapping[str, str]
@@ -98,12 +100,22 @@ class Sessions:
         """Find the session of a request, or begin one.  `key` is that of an explicit session, or
         0."""
         if key:
-            at = self._memory.find(self._memory.sessions, key, memory.KEY, key)
+            at = self._place(key)
             if at < 0:
                 return self._begun(key, key, now_ms)
             repeated = self._memory.words[at + memory.JOINT] == tail.last
             return Arrival(key, key, at, False, repeated)
         return self._joined(root, t, tail, now_ms)
+
+    def _place(self, key: int) -> int:
+        """The place of a named session, -1 where it has none; its key says whether it moved."""
+        at = self._places.get(key, -1)
+        if at < 0 or self._memory.words[at] != key:
+            at = self._memory.find(self._memory.sessions, key, memory.KEY, key)
+            if len(self._places) >= _PLACES_MAX:
+                self._places.clear()
+            self._places[key] = at
+        return at
 
     def _joined(self, root: int, t: Transcript, tail: Tail, now_ms: int) -> Arrival:
         """The session with this root that ended where this body goes on; the longest of them."""

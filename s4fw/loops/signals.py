@@ -12,6 +12,7 @@ from typing import Final
 from s4fw.loops import memory, rules
 from s4fw.loops.memory import Memory
 from s4fw.loops.policy import Limits
+from s4fw.loops.thresholds import WINDOW
 
 # -- retry storm: one body, again and again -------------------------------------------------------
 
@@ -33,15 +34,17 @@ BLOCK_LEVEL: Final = 2
 
 def storm(shared: Memory, key: int, now_ms: int) -> tuple[int, int]:
     """Note a body; returns how many like it came in the last minute or ten, and the level."""
+    first_ms = _seen_before(shared, key, now_ms)
+    if first_ms < 0:
+        return 1, 0
     words, section = shared.words, shared.storms
     at = shared.find(section, key, _KEY, key)
     if at < 0 or now_ms - words[at + _LAST_MS] > FORGOTTEN_MS:
         if at < 0:
             at = shared.claim(section, key, key, _LAST_MS)
         words[at + 1 : at + 10] = memoryview(
-            _FIRST.pack(now_ms, 1, now_ms, 1, now_ms, 0, 0, 0, 0)
+            _FIRST.pack(first_ms, 1, first_ms, 1, first_ms, 0, 0, 0, 0)
         ).cast("q")
-        return 1, 0
     gap = now_ms - words[at + _LAST_MS]
     if gap < BURST_MS:
         return words[at + _MINUTE], 0
@@ -60,6 +63,17 @@ def storm(shared: Memory, key: int, now_ms: int) -> tuple[int, int]:
         is_ignoring = words[at + _GOOD] >= STORM_GOOD
         return max(minute, ten), BLOCK_LEVEL if is_ignoring or _is_regular(shared, at) else 1
     return minute, WARN_LEVEL if minute >= STORM_WARN else 0
+
+
+def _seen_before(shared: Memory, key: int, now_ms: int) -> int:
+    """Note a body; returns when it came last, -1 where that is not within ten minutes.  Two bodies
+    with one place forget each other, two with half a key in common (one of 4 billion) mix."""
+    words, section = shared.words, shared.firsts
+    at = section.at + key % section.sets
+    seen, mark = words[at], key >> 32
+    words[at] = mark << 32 | now_ms & 0xFFFFFFFF
+    ago_ms = now_ms - seen & 0xFFFFFFFF
+    return now_ms - ago_ms if seen >> 32 == mark and ago_ms <= FORGOTTEN_MS else -1
 
 
 def _count(shared: Memory, start: int, count: int, period_ms: int, now_ms: int) -> None:
@@ -92,6 +106,9 @@ FAILED_TURNS: Final = 6
 FAILED_SHARE: Final = 4  # a quarter of the session's spend
 CUSUM_SLACK: Final = 500  # thousandths of a deviation
 CUSUM_ALARM: Final = 8_000
+CUSUM_STEP_MAX: Final = 3_000  # no turn alone
+LONG_MIN: Final = 100  # turns
+LENGTHS: Final = (12, 25, 50, 100, 200, 400, 800, 1_600, 3_200)
 CUSUM_TURNS_MIN: Final = 20  # of a tenant, before its own average says anything
 
 
@@ -121,8 +138,18 @@ def is_patient(shared: Memory, at: int, least_ms: int) -> bool:
     return bool(gaps) and gaps[len(gaps) // 2] * 500 >= least_ms
 
 
-def fails_dearly(shared: Memory, at: int, is_error: bool, is_new_turn: bool) -> bool:
-    """Note whether the last turn failed; whether much was spent since one did not."""
+def _is_due(shared: Memory, at: int, word: int, turns: int) -> bool:
+    """Whether a session may be told of something at this turn: once in WINDOW turns.  What warns
+    with every request is not read any more."""
+    told = shared.words[at + word]
+    if 0 < told <= turns < told + WINDOW:
+        return False
+    shared.words[at + word] = turns
+    return True
+
+
+def fails_dearly(shared: Memory, at: int, is_error: bool, is_new_turn: bool, turns: int) -> bool:
+    """Note whether the last turn failed; whether to say that much was spent since one did not."""
     words = shared.words
     if not is_error:
         words[at + memory.FAILED_TURNS] = 0
@@ -130,29 +157,69 @@ def fails_dearly(shared: Memory, at: int, is_error: bool, is_new_turn: bool) -> 
         return False
     if is_new_turn:
         words[at + memory.FAILED_TURNS] += 1
+    if words[at + memory.FAILED_TURNS] < FAILED_TURNS:
+        return False
     spent = words[at + memory.SPENT_NUSD]
     since = spent - words[at + memory.FAILED_NUSD]
-    return bool(words[at + memory.FAILED_TURNS] >= FAILED_TURNS and since * FAILED_SHARE > spent)
+    return since * FAILED_SHARE > spent and _is_due(shared, at, memory.FAILED_TOLD, turns)
 
 
-def costs_more(shared: Memory, at: int, tenant: int, cost_nusd: int) -> bool:
-    """Note what a turn cost; whether those of this session keep costing more than its tenant's."""
+def note_cost(shared: Memory, at: int, tenant: int, cost_nusd: int) -> None:
+    """Note what a request cost; IS_DEAR where that grows, turn after turn, faster than it does at
+    the tenant's others.
+
+    A transcript grows, so in any session a turn is dearer than the one before: what is compared is
+    by how much.  A sum of what exceeds the mean by more than half a deviation (CUSUM) tells a steep
+    slope from a single dear turn."""
     words = shared.words
-    mean = words[tenant + memory.TENANT_COST_MEAN]
-    deviation = max(words[tenant + memory.TENANT_COST_VARIANCE], 1)
-    is_alarm = False
+    before = words[at + memory.LAST_NUSD]
+    words[at + memory.LAST_NUSD] = cost_nusd
+    if not before:
+        return
+    slope = cost_nusd - before
+    mean = words[tenant + memory.TENANT_SLOPE_MEAN]
+    deviation = words[tenant + memory.TENANT_SLOPE_DEVIATION]
     if words[tenant + memory.TENANT_TURNS] >= CUSUM_TURNS_MIN:
-        score = (cost_nusd - mean) * 1000 // deviation - CUSUM_SLACK
-        score = min(max(words[at + memory.CUSUM] + min(score, 3_000), 0), CUSUM_ALARM * 4)
+        sigma = max(deviation * 5 // 4, abs(mean) // 4, 1)
+        score = min((slope - mean) * 1000 // sigma - CUSUM_SLACK, CUSUM_STEP_MAX)
+        score = min(max(words[at + memory.CUSUM] + score, 0), CUSUM_ALARM * 4)
         words[at + memory.CUSUM] = score
-        is_alarm = score > CUSUM_ALARM
+        words[at + memory.IS_DEAR] = int(score > CUSUM_ALARM)
     words[tenant + memory.TENANT_TURNS] += 1
     step = min(words[tenant + memory.TENANT_TURNS], 256)  # a slowly forgetting average
-    words[tenant + memory.TENANT_COST_MEAN] = mean + (cost_nusd - mean) // step
-    words[tenant + memory.TENANT_COST_VARIANCE] = (
-        deviation + (abs(cost_nusd - mean) - deviation) // step
+    words[tenant + memory.TENANT_SLOPE_MEAN] = mean + (slope - mean) // step
+    words[tenant + memory.TENANT_SLOPE_DEVIATION] = (
+        deviation + (abs(slope - mean) - deviation) // step
     )
-    return is_alarm
+
+
+def is_dear(shared: Memory, at: int, turns: int) -> bool:
+    """Whether to say that a session's cost grows faster than is usual.  The sum begins anew."""
+    words = shared.words
+    if not words[at + memory.IS_DEAR] or not _is_due(shared, at, memory.SLOPE_TOLD, turns):
+        return False
+    words[at + memory.IS_DEAR] = words[at + memory.CUSUM] = 0
+    return True
+
+
+def is_long(shared: Memory, at: int, tenant: int, before: int, turns: int) -> bool:
+    """Note how many turns a session has, and had before; whether to say that it has more than twice
+    as many as 99 of 100 at its tenant, and more than 100."""
+    words = shared.words
+    reached = tenant + memory.TENANT_LENGTHS
+    for place, length in enumerate(LENGTHS):
+        if turns < length:
+            break
+        if before < length:
+            words[reached + place] += 1
+    if turns <= LONG_MIN:
+        return False
+    usual = LENGTHS[0]  # above the 99th percentile
+    for place, length in enumerate(LENGTHS[:-1]):
+        others = words[reached + place] - (turns >= length)
+        if others * 100 > words[tenant + memory.TENANT_SESSIONS]:
+            usual = LENGTHS[place + 1]
+    return turns > 2 * usual and _is_due(shared, at, memory.LENGTH_TOLD, turns)
 
 
 def beyond(shared: Memory, at: int, limits: Limits, turns: int, now_ms: int) -> str | None:

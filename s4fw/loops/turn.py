@@ -216,7 +216,7 @@ def is_error(result: bytes) -> bool:
     if size > 2 * _ERROR_END:
         result = result[:_ERROR_END] + result[-_ERROR_END:]
     low = result.lower()
-    return any([word in low for word in _ERRORS]) if size else False
+    return any(word in low for word in _ERRORS)
 
 
 def is_empty(result: bytes) -> bool:
@@ -224,4 +224,6 @@ def is_empty(result: bytes) -> bool:
     if not result or len(result) >= _EMPTY_RESULT_MAX:
         return False
     low = result.lower()
-    return any([word in low for word in _EMPTIES])
+    if b"no " not in low and b"nothing found" not in low:  # as most results: two searches for ten
+        return b"0 results" in low or b"empty set" in low
+    return any(word in low for word in _EMPTIES)

@@ -224,10 +224,12 @@ class Watch:
                 words[at + memory.SPENT_AT + turn % memory.SPENT_TURNS] = spent
         if tail.turns:
             failed = tail.turns[-1].is_error
-            if signals.fails_dearly(shared, at, failed, is_new_turn):
+            if signals.fails_dearly(shared, at, failed, is_new_turn, tail.total):
                 turns = words[at + memory.FAILED_TURNS]
                 self._weigh(policy, seen, Finding(rules.SPEND_AFTER_FAILURES, 0, turns), WARN_LEVEL)
-        if words[at + memory.IS_DEAR]:
+        if is_new_turn and signals.is_long(shared, at, seen.tenant, known, tail.total):
+            self._weigh(policy, seen, Finding(rules.LONG_SESSION, 0, tail.total), WARN_LEVEL)
+        if signals.is_dear(shared, at, tail.total):
             self._weigh(policy, seen, Finding(rules.COST_SLOPE, 0, 0), WARN_LEVEL)
         limit = signals.beyond(shared, at, policy.limits, tail.total, now_ms)
         if limit is not None:
@@ -357,8 +359,7 @@ class Watch:
         if at < 0 or shared.words[at] != seen.key:
             return
         shared.words[at + memory.SPENT_NUSD] += cost_nusd
-        is_dear = signals.costs_more(shared, at, seen.tenant, cost_nusd)
-        shared.words[at + memory.IS_DEAR] = int(is_dear)
+        signals.note_cost(shared, at, seen.tenant, cost_nusd)
 
 
 def _patience(k: Thresholds, level: int) -> int:

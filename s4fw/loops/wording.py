@@ -22,11 +22,12 @@ _SENTENCES: Final = {
     rules.STORM: "the same request came {turns} times, whatever was answered",
     rules.GROWTH: "each of the last {turns} turns made the request much larger",
     rules.FAN_OUT: "many more sessions than usual begin like this one",
-    rules.COST_SLOPE: "the turns of this session keep costing more than is usual",
+    rules.COST_SLOPE: "the cost of this session grows faster from turn to turn than is usual",
     rules.SPEND_AFTER_FAILURES: "much was spent since the last turn that did not fail",
     rules.SESSION_TURNS: "this session has more turns than are allowed",
     rules.SESSION_COST: "this session cost what is allowed for one",
     rules.SESSION_TIME: "this session takes longer than is allowed",
+    rules.LONG_SESSION: "this session has {turns} turns, more than twice as many as is usual",
     rules.RETRIES: "this session sends the same request more often than is allowed",
 }
 

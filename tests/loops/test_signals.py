@@ -173,6 +173,63 @@ def test_body_that_grows_very_much_each_turn_is_told() -> None:
     assert [None] * 5 == done[:5]
 
 
+def grown(turns: int, chars: int, word: str) -> list[Exchange]:
+    """The requests of an agent whose transcript grows by so much with each turn."""
+    made: list[families.Turn] = [
+        ("search", {"q": f"{word} {at}"}, f"{word} {at} {'text ' * (chars // 5)}")
+        for at in range(turns)
+    ]
+    return list(CHAT.requests(made))[2:]
+
+
+def cost_of(x: Exchange) -> int:
+    """As the input costs: by its length."""
+    return len(x.request.body) * 1_000
+
+
+def test_cost_that_grows_faster_than_others_is_told_once() -> None:
+    """Every transcript grows; a header on each request of a long session would be read by nobody.
+    What counts is how steep it is, beside the other sessions of the tenant."""
+    agent = Agent(Policy("warn"))
+    for seed in range(6):  # one of them long
+        for x in grown(60 if seed == 3 else 12, 300, f"usual{seed}"):
+            assert rule_of(agent.asks(x, cost_nusd=cost_of(x))) is None
+    steep = [rule_of(agent.asks(x, cost_nusd=cost_of(x))) for x in grown(24, 6_000, "steep")]
+    assert [("cost-slope", WARNS)] == [found for found in steep if found]
+    assert ("cost-slope", WARNS) in steep[:8]
+
+
+def test_spend_on_failures_is_told_once_in_a_window() -> None:
+    """An agent that fails again and again pays for each try; saying so at each would be noise."""
+    policy = Policy("warn", {"failing-streak": "off", "near-repeat": "off", "novelty": "off"})
+    agent = Agent(policy)
+    turns: list[families.Turn] = [
+        ("search", {"q": f"{chr(97 + at % 26)}{'z' * (at // 26)}"}, "Error: no such table")
+        for at in range(44)
+    ]
+    found = [rule_of(agent.asks(x, cost_nusd=1_000)) for x in CHAT.requests(turns)]
+    told = [at for at, one in enumerate(found) if one == ("spend-after-failures", WARNS)]
+    assert 2 == len(told)
+    assert told[0] <= 8
+    assert 32 == told[1] - told[0]
+
+
+def test_session_much_longer_than_those_of_its_tenant_is_told_once() -> None:
+    """No rule sees an agent that does something new for ever; that it is the longest by far shows
+    without one.  Where long sessions are usual it says nothing."""
+    agent = Agent(Policy("warn"))
+    for seed in range(30):
+        for x in grown(4, 20, f"short{seed}"):
+            agent.asks(x)
+    found = [rule_of(agent.asks(x)) for x in grown(125, 20, "long")]
+    assert [("long-session", WARNS)] == [one for one in found if one]
+    assert ("long-session", WARNS) == found[99]  # at its 101st turn
+    usual = Agent(Policy("warn"))
+    for seed in range(3):
+        found = [rule_of(usual.asks(x)) for x in grown(125, 20, f"also{seed}")]
+        assert (1 if seed == 0 else 0) == sum(one is not None for one in found)
+
+
 def test_limits_of_a_session_are_kept() -> None:
     """Turns, money and time of one session, where the operator sets them."""
     turns = Agent(Policy("enforce", limits=Limits(turns=5)))
