@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from s4fw.core.exchange import Exchange
 from s4fw.pricing import quote_nusd
+from s4fw.units import NUSD_MAX
 
 
 def output_bound(x: Exchange) -> int:
-    """The most tokens of one choice: what the request asks for, and never more than the model
-    gives."""
-    bound, most = x.request.output_tokens_max, x.price.max_out
-    if bound is None or (most is not None and most < bound):
-        bound = most
+    """The most tokens of one choice: what the request asks for, else what the model gives.
+
+    What is asked counts also above the model's maximum: if the price row is right, the provider
+    refuses it and nothing is charged; if it is not, the answer is as long as was asked.
+    """
+    bound = x.request.output_tokens_max
+    if bound is None:
+        bound = x.price.max_out
     assert isinstance(bound, int), "a request without any bound was refused"
     return bound
 
@@ -22,7 +26,8 @@ def price(x: Exchange) -> None:
 
 
 def worst_case(x: Exchange, output_tokens: int) -> tuple[int, int]:
-    """All tokens of output, and the price in nano-USD, of at most so many of one choice."""
+    """All tokens of output, and the price in nano-USD, of at most so many of one choice.  What is
+    beyond any money is the most that an amount can say, which no limit pays for."""
     request, row = x.request, x.price
     tokens_out = request.choices * (output_tokens + request.output_tokens_extra)
     # Each turn of tools that the provider runs reads the whole input again, at most a context.
@@ -35,13 +40,15 @@ def worst_case(x: Exchange, output_tokens: int) -> tuple[int, int]:
         multiplier=row.multiplier(request.speed, request.geo),
         searches=request.searches_max,
     )
-    return tokens_out, nusd
+    return tokens_out, min(nusd, NUSD_MAX)
 
 
 def affordable(x: Exchange, left_nusd: int, least: int) -> int | None:
-    """The highest bound of the output that `left_nusd` pays for: at least `least`, and lower than
-    the present one; None where there is none."""
-    low, high = least, output_bound(x) - 1
+    """The highest bound of the output that `left_nusd` pays for: at least `least`, lower than the
+    present one, and no higher than what the model gives; None where there is none."""
+    low, high, most = least, output_bound(x) - 1, x.price.max_out
+    if most is not None and most < high:
+        high = most
     if low > high or worst_case(x, low)[1] > left_nusd:
         return None
     while low < high:  # the price grows with the bound, so `low` always fits

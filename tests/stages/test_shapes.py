@@ -13,6 +13,7 @@ from s4fw.core.dialect import Route
 from s4fw.core.exchange import Exchange
 from s4fw.core.request import Request
 from s4fw.dialects import match
+from s4fw.units import NUSD_MAX
 from tests.playbook import Play
 from tests.samples import sample
 
@@ -101,6 +102,14 @@ def test_prompts_of_a_list_are_each_held_as_an_answer(play: Play) -> None:
     body = {"model": "davinci-002", "prompt": ["a", [1, 2, 3]], "best_of": 3, "max_tokens": 50}
     x = ask(play, "/v1/completions", body)
     assert 300 == x.quote_tokens_out
+
+
+def test_bound_beyond_any_money_is_refused_by_the_budget(play: Play) -> None:
+    """What many answers of any length could cost is more than an amount can say."""
+    body = {"model": "mock-large", "prompt": ["x"] * 2_000, "best_of": 128}
+    x = ask(play, "/v1/completions", body | {"max_tokens": 2**31 - 1})
+    assert x.block is not None
+    assert ("budget_exceeded", NUSD_MAX) == (x.block.code.name, x.quote_nusd)
 
 
 def test_inputs_of_an_embedding_model_without_a_tokenizer_may_each_fill_its_context(
