@@ -13,7 +13,8 @@ from rich.live import Live
 from s4fw.admin.client import AdminClient, Unreachable
 from s4fw.cli.reach import asks_firewall
 from s4fw.cli.show import print_json
-from s4fw.cli.topview import Course, Moment, frame
+from s4fw.cli.topcourse import Course, Moment
+from s4fw.cli.topview import frame
 
 PIPE_COLUMNS, PIPE_ROWS = 120, 40
 EVENTS = 40
@@ -58,6 +59,7 @@ def command(firewall: AdminClient, as_json: bool, once: bool, interval: float) -
 
 def look(firewall: AdminClient) -> Moment:
     """Ask for everything a frame needs.  Raises AdminError."""
+    total = firewall.get("/v1/costs", by="tenant", limit=1)["total"]
     return Moment(
         at_ms=time.monotonic_ns() // 1_000_000,
         now=datetime.now(UTC).isoformat(),
@@ -66,7 +68,10 @@ def look(firewall: AdminClient) -> Moment:
         budgets=firewall.get("/v1/budgets")["budgets"],
         events=firewall.get("/v1/events", limit=EVENTS)["events"],
         alerts=firewall.get("/v1/events", limit=EVENTS, kind="alert")["events"],
-        charged_nusd=firewall.get("/v1/costs", by="provider", limit=1)["total"]["charged_nusd"],
+        charged_nusd=total["charged_nusd"],
+        useful_nusd=total["useful_nusd"],
+        failing_nusd=total["failing_nusd"],
+        successes=total["successes"],
     )
 
 

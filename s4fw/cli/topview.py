@@ -6,10 +6,8 @@ asks nothing itself.  Amounts are integers of nano-USD until they are text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 from rich import box
@@ -19,62 +17,16 @@ from rich.table import Table
 from rich.text import Text
 
 from s4fw.cli import show
+from s4fw.cli.topcourse import Course, Moment
 from s4fw.units import usd
 
 WIDE = 100
+WORKERS_CELLS = 38
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 TICKS = "▁▂▃▄▅▆▇█"
-HISTORY = 120  # moments, for the lines
-RATE_S = 60  # what a rate looks back at, at most
-MINUTE_MS = 60_000
 STATES = {"ready": "green", "starting": "yellow", "draining": "yellow", "dead": "red"}
 LEVELS = {"alarm": ("●", "bold red"), "warning": ("●", "yellow"), "info": ("·", "dim")}
-KINDS = {"alert": "magenta", "block": "red", "freeze": "bold cyan", "release": "cyan"}
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What was answered at one moment; `at_ms` is a monotonic clock, `now` RFC 3339."""
-
-    at_ms: int
-    now: str
-    status: dict[str, Any]
-    workers: list[dict[str, Any]]
-    budgets: list[dict[str, Any]]
-    events: list[dict[str, Any]]
-    alerts: list[dict[str, Any]]
-    charged_nusd: int
-
-
-@dataclass
-class Course:
-    """The last moments, oldest first."""
-
-    url: str
-    moments: list[Moment] = field(default_factory=list)
-    silent_s: int = 0  # how long the firewall has not answered
-
-    def add(self, moment: Moment) -> None:
-        self.moments = [*self.moments, moment][-HISTORY:]
-        self.silent_s = 0
-
-    def per_minute(self, of: Callable[[Moment], int | None]) -> int | None:
-        """How fast a sum rises now; None where nothing is known of it."""
-        last = self.moments[-1]
-        value = of(last)
-        for first in self.moments[:-1]:
-            if last.at_ms - first.at_ms > RATE_S * 1000:
-                continue
-            before = of(first)
-            if value is None or before is None or value < before:
-                continue  # not there yet, or its window began anew
-            return (value - before) * MINUTE_MS // max(1, last.at_ms - first.at_ms)
-        return None
-
-    def steps(self, of: Callable[[Moment], int]) -> list[int]:
-        """By how much a sum rose from each moment to the next."""
-        values = [of(moment) for moment in self.moments]
-        return [max(0, b - a) for a, b in pairwise(values)]
+KINDS = {"block": "red", "freeze": "bold cyan", "release": "cyan"}
 
 
 def frame(course: Course, console: Console, rows_max: int) -> RenderableType:
@@ -87,13 +39,13 @@ def frame(course: Course, console: Console, rows_max: int) -> RenderableType:
     lower: list[RenderableType] = [_workers(course, workers), _events(last, below - 2)]
     if is_wide:
         side = Table.grid(expand=True, padding=0)
-        side.add_column(ratio=11)
-        side.add_column(ratio=21)
+        side.add_column(width=WORKERS_CELLS)
+        side.add_column(ratio=1)
         side.add_row(*lower)
         lower = [side]
     return Group(
         _head(course),
-        _pulse(course, 24 if is_wide else 14),
+        _pulse(course, console.width),
         _budgets(course, budgets_max, is_wide),
         *lower,
     )
@@ -128,39 +80,41 @@ def _head(course: Course) -> RenderableType:
     return made
 
 
-def _pulse(course: Course, line_cells: int) -> RenderableType:
-    """Four figures and how they moved."""
+def _pulse(course: Course, columns: int) -> RenderableType:
+    """The figures that move, and how they moved."""
     last = course.moments[-1]
-    tiles = (
-        (
-            "spend/min",
-            _money_rate(course.per_minute(_charged)),
-            course.steps(_charged),
-            "cyan",
-        ),
-        (
-            "requests/min",
-            _rate(course.per_minute(_requests)),
-            course.steps(_requests),
-            "green",
-        ),
+    flights = [_in_flight(m) for m in course.moments]
+    tiles = [
+        ("spend/min", _money_rate(course.per_minute(_charged)), course.steps(_charged), "cyan"),
+        ("requests/min", _rate(course.per_minute(_requests)), course.steps(_requests), "green"),
         ("blocked/min", _rate(course.per_minute(_blocked)), course.steps(_blocked), "red"),
-        (
-            "in flight",
-            show.count(_in_flight(last)),
-            [_in_flight(m) for m in course.moments],
-            "blue",
-        ),
-    )
+        ("in flight", show.count(flights[-1]), flights, "blue"),
+    ]
+    if last.useful_nusd or last.failing_nusd:
+        if columns < WIDE:
+            tiles.pop()  # the workers tell it
+        failing = f"{_money_rate(course.per_minute(_failing))} · {_failing_share(last)}"
+        tiles.insert(1, ("failing/min", failing, course.steps(_failing), "yellow"))
     made = Table.grid(expand=True, padding=(0, 1, 0, 0))
     cells = []
     for title, value, line, style in tiles:
         made.add_column(ratio=1)
-        body = Text(value, "bold").append("\n").append(sparkline(line, line_cells), style)
+        body = Text(value, "bold", no_wrap=True).append("\n")
+        body.append(sparkline(line, columns // len(tiles) - 5), style)
         cells.append(Panel(body, title=f"[white]{title}[/]", title_align="left",
                            border_style="bright_black", box=box.ROUNDED))  # fmt: skip
     made.add_row(*cells)
     return made
+
+
+def _failing(moment: Moment) -> int:
+    return moment.failing_nusd
+
+
+def _failing_share(moment: Moment) -> str:
+    """What part of all that has an outcome was spent while failing."""
+    part = show.permille(moment.failing_nusd, moment.failing_nusd + moment.useful_nusd)
+    return f"{part // 10}%"
 
 
 def _charged(moment: Moment) -> int:
@@ -330,30 +284,25 @@ def _events(last: Moment, rows_max: int) -> RenderableType:
     made = Table.grid(expand=True, padding=(0, 1, 0, 0))
     made.add_column(no_wrap=True)
     made.add_column(justify="right", no_wrap=True, style="dim")
-    made.add_column(no_wrap=True)
     made.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     for event in [*alerts, *others[: max(0, rows_max - len(alerts))]]:
         mark, style = LEVELS.get(event["level"], LEVELS["info"])
         ago = show.duration(show.seconds_between(event["at"], last.now)).split()
-        kind = event["fields"].get("alert", event["kind"]) if event["kind"] == "alert" else (
-            event["kind"]
-        )  # fmt: skip
-        made.add_row(
-            Text(mark, style),
-            "".join(ago[:2]).replace("min", "m"),
-            Text(str(kind).replace("_", " "), KINDS.get(event["kind"], "")),
-            Text(_said(event)),
-        )
+        made.add_row(Text(mark, style), "".join(ago[:2]).replace("min", "m"), _said(event))
     if not alerts and not others:
-        made.add_row("", "", "", show.note("nothing happened that is worth a look"))
+        made.add_row("", "", show.note("nothing happened that is worth a look"))
     return Panel(made, title="[bold white]alerts and events[/]", title_align="left",
                  border_style="bright_black", box=box.ROUNDED)  # fmt: skip
 
 
-def _said(event: dict[str, Any]) -> str:
+def _said(event: dict[str, Any]) -> Text:
+    """The sentence; of an alert alone, since it says what it is."""
+    message = str(event["message"])
     if event["kind"] == "alert":
-        return str(event["message"])
+        return Text(message, "bold" if event["level"] == "alarm" else "")
     fields = event["fields"]
     who = "/".join(str(fields[n]) for n in ("tenant", "feature", "customer") if n in fields)
     budget = f" by {fields['budget_id']}" if "budget_id" in fields else ""
-    return f"{event['message']}{budget}" + (f": {who}" if who else "")
+    kind = event["kind"].replace("_", " ")
+    text = Text(f"{kind} ", KINDS.get(event["kind"], "dim"))
+    return text.append(f"{message}{budget}" + (f": {who}" if who else ""))

@@ -13,7 +13,8 @@ from rich.terminal_theme import TerminalTheme
 from s4fw.admin import shapes
 from s4fw.admin.facts import Cost, Costs, Event
 from s4fw.cli.costs import render_sums
-from s4fw.cli.topview import Course, Moment, frame
+from s4fw.cli.topcourse import Course, Moment
+from s4fw.cli.topview import frame
 from s4fw.observe.outcomes import OutcomeFigures
 from s4fw.observe.times import rfc3339
 from tests.admin.scripted import NOON_S, USD, budget, counters, worker
@@ -72,6 +73,9 @@ def moment(at: int) -> Moment:
         events=[shapes.event(e) for e in EVENTS],
         alerts=[shapes.event(e) for e in ALERTS],
         charged_nusd=9_412 * USD + burnt,
+        useful_nusd=6_100 * USD + burnt // 3,
+        failing_nusd=1_204 * USD + burnt // 2,
+        successes=48_210 + at,
     )  # fmt: skip
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from rich.console import Console
 
 from s4fw.admin.facts import Cost, Event
-from s4fw.cli.topview import Course, bar, frame, sparkline
+from s4fw.cli.topcourse import Course
+from s4fw.cli.topview import bar, frame, sparkline
 from tests.admin.scripted import NOON_S, USD, ScriptedFacts, budget, listening, worker
 from tests.cli.looking import on_terminal, run, run_json
 from tests.cli.pictures import course
@@ -34,7 +37,7 @@ def test_once_prints_one_frame_of_a_running_firewall() -> None:
     with listening(facts) as server:
         result = run(server, "top", "--once")
     assert 0 == result.exit_code, result.output
-    for expected in ("tenant-day acme", "90.0%", "$9.00", "$10.00", "draining", "budget warning",
+    for expected in ("tenant-day acme", "90.0%", "$9.00", "$10.00", "draining",
                      "tenant acme used 80 %", "refused: budget_exceeded: globex"):  # fmt: skip
         assert expected in result.output
 
@@ -60,7 +63,7 @@ def test_no_firewall_is_exit_1_and_says_what_to_check() -> None:
 def test_frame_fits_the_terminal(width: int) -> None:
     """A line that is too long breaks every line after it; `on_terminal` judges."""
     text = "\n".join(drawn(course(), width))
-    for expected in ("globex", "used up", "90.5", "requests/min", "budget runs out"):
+    for expected in ("globex", "used up", "90.5", "requests/min", "reaches its daily limit"):
         assert expected in text
 
 
@@ -72,6 +75,23 @@ def test_frame_shows_rates_and_when_a_limit_is_reached() -> None:
     assert " s " in globex or " min " in globex
     (first,) = [line for line in drawn(course(1), 120) if "tenant-day globex" in line]
     assert "–" in first
+
+
+def test_frame_shows_what_is_spent_while_failing_only_where_it_is_reported() -> None:
+    """The rate at which money buys nothing, and what part of the known it is."""
+    text = "\n".join(drawn(course(), 120))
+    assert "failing/min" in text
+    assert "· 16%" in text
+    silent = course(2)
+    silent.moments = [
+        replace(moment, useful_nusd=0, failing_nusd=0, successes=0) for moment in silent.moments
+    ]
+    assert "failing/min" not in "\n".join(drawn(silent, 120))
+
+
+def test_frame_shows_of_an_alert_how_long_there_is() -> None:
+    """The minutes that are left are the news; at a usual width they must not be cut off."""
+    assert any("in 2 minutes" in line for line in drawn(course(), 120))
 
 
 def test_frame_of_many_budgets_keeps_to_the_screen() -> None:
