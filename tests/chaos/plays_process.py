@@ -322,5 +322,6 @@ def worker_blocked(scene: Scene) -> str:
         statuses = crowd.stop()
     assert worker in proxy.pids()
     assert statuses[503] > 0, statuses
+    assert s.figure(proxy, "s4fw_shed_late_total") > 0
     entry = scene.end(proxy, accrued_nusd=0)
     return f"{statuses[503]} told to come again, worker alive, spent {usd(entry['spent_nusd'])}"

@@ -144,9 +144,12 @@ def unreachable(scene: Scene) -> str:
         answer = post_chat(proxy.base_url, content=CANARY, max_tokens=5)
         assert (502, "upstream_unreachable") == (answer.status, answer.json()["error"]["code"])
         assert "has not answered lately" in answer.json()["error"]["message"]
+        shown = [s.figure(proxy, f"s4fw_{n}") for n in ("breaker_refused_total", "breakers_open")]
+        assert [1, 1] == shown
         back = firewall_config(scene.simulator, s.ALL, server={"workers": 1, "timeouts": QUICK})
         proxy.reload(back)
         wait_until(lambda: ask(proxy) == 200, "the upstream is back", timeout_s=5.0)
+        wait_until(lambda: s.figure(proxy, "s4fw_breakers_open") == 0, "the breaker is closed")
     entry = scene.end(proxy, accrued_nusd=0)
     return f"502, void; the breaker refuses from the 4th on; spent {usd(entry['spent_nusd'])} later"
 

@@ -198,6 +198,14 @@ def usd(amount_nusd: int) -> str:
     return f"${amount_nusd // 10**9}.{amount_nusd % 10**9:09d}"
 
 
+def figure(firewall: Firewall, name: str) -> int:
+    """A count without labels, as /metrics shows it."""
+    page = firewall.ask_admin("/metrics").body.decode()
+    found = re.search(rf"^{name} (\d+)$", page, re.MULTILINE)
+    assert found is not None, name
+    return int(found[1])
+
+
 class Crowd:
     """Callers in threads that ask again and again, whatever happens to them.
 
