@@ -68,7 +68,7 @@ COUNTERS = (
     Counter("shed_in_flight", "requests", "Those above `limits.in_flight`."),
     Counter("breaker_opened", "times", "Times an upstream was taken to be down."),
     Counter("breaker_refused", "requests", "Requests not sent because their upstream was down."),
-    Counter("breakers_open", "upstreams", "Upstreams that are down, as of its last request (a gauge)."),
+    Counter("breakers_open", "upstreams", "Upstreams that are taken to be down (a gauge)."),
 )
 COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
 # Places of a worker's counter area, from here on, that hold learned token factors instead: see
