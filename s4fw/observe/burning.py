@@ -17,6 +17,7 @@ from s4fw.units import usd
 TURN_S = 300
 RATE_S_MIN = 60  # a shorter time says nothing of a rate
 SOON_S = 900
+_SHADOW = " (shadow: nothing is refused)"
 _ADJECTIVES = {
     "minute": "limit of the minute",
     "hour": "hourly limit",
@@ -82,7 +83,7 @@ class BudgetWatch:
 
 
 def _scope(row: BudgetFigures) -> str:
-    return " ".join(f"{name} {value}" for name, value in row.scope.items())
+    return ", ".join(f"{name} {value}" for name, value in row.scope.items())
 
 
 def _fields(row: BudgetFigures) -> dict[str, str | int]:
@@ -98,7 +99,7 @@ def _alert(kind: str, level: str, row: BudgetFigures, scope: str, said: str, **m
         level,
         f"{row.id} {scope}",
         f"{scope or f'budget {row.id}'} {said}",
-        f"budget {row.id}: {'it' if not scope else 'one of its scopes'} {said}",
+        f"budget {row.id}{', one of its scopes,' if scope else ''} {said}",
         {**_fields(row), **more},
     )
 
@@ -119,6 +120,7 @@ def _passed(row: BudgetFigures, scope: str, warn_at: Sequence[int]) -> Alert | N
     said = (
         f"used {_percent(max(parts))} of its {_ADJECTIVES[row.window]}:"
         f" {usd(row.charged_nusd)} of {usd(row.limit_nusd)}"
+        f"{_SHADOW if row.mode == 'shadow' else ''}"
     )
     alert = _alert("budget_warning", "warning", row, scope, said, part_permille=max(parts))
     return _once(alert, row, [str(part) for part in sorted(parts, reverse=True)])
@@ -130,8 +132,13 @@ def _percent(permille: int) -> str:
 
 
 def _refuses(row: BudgetFigures, scope: str) -> Alert:
-    verb = "is refused" if row.mode == "enforce" else "would be refused"
-    said = f"{verb} what does not fit its {_ADJECTIVES[row.window]} of {usd(row.limit_nusd)}"
+    count = f"{row.denials:,} requests" if row.denials > 1 else "1 request"
+    left = usd(max(0, row.limit_nusd - row.used_nusd))
+    verb = "had" if row.mode == "enforce" else "would have had"
+    said = (
+        f"{verb} {count} refused: {left} of its {_ADJECTIVES[row.window]} of"
+        f" {usd(row.limit_nusd)} is left"
+    )
     level = "alarm" if row.mode == "enforce" else "warning"
     alert = _alert("budget_refuses", level, row, scope, said, denials=row.denials)
     return _once(alert, row, ["refuses"])
@@ -151,7 +158,7 @@ def _runs_out(
         return None
     said = (
         f"reaches its {_ADJECTIVES[row.window]} of {usd(row.limit_nusd)} in {span(left_s)}:"
-        f" {usd(grown * MINUTE_S // over_s)} a minute"
+        f" {usd(grown * MINUTE_S // over_s)} a minute{_SHADOW if row.mode == 'shadow' else ''}"
     )
     return _alert(
         "budget_runs_out", "alarm" if left_s <= SOON_S else "warning", row, scope, said,

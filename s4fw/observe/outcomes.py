@@ -1,10 +1,10 @@
 """What became of the work, as applications report it: success or failure, and what each cost.
 
 An outcome closes a request or a session: what was charged for it since its last outcome then counts
-as useful or as spent while failing, at the tenant and feature that paid for it.  Open amounts are remembered by the key that caused them, so
-nobody can close another caller's; they are bounded and live in this process only: what is forgotten
-(the oldest, or all at the steward's death) was charged but never gets an outcome.  The counts
-themselves stand in `spend.json`.
+as useful or as spent while failing, at the tenant and feature that paid for it.  Open amounts are
+remembered by the key that caused them, so nobody can close another caller's; they are bounded and
+live in this process only: what is forgotten (the oldest, or all at the steward's death) was charged
+but never gets an outcome. The counts themselves stand in `spend.json`.
 
 What callers cost is only laid by, a row an entry, until an outcome makes it worth sorting: whoever
 never reports pays next to nothing for it.

@@ -83,8 +83,18 @@ def test_first_refusal_of_a_window_is_told() -> None:
     """From here on somebody's work stands still."""
     (alert,) = BudgetWatch().look([budget(denials=3)], NOON_S, 0, {})
     assert ("budget_refuses", "alarm") == (alert.kind, alert.level)
-    shadow = BudgetWatch().look([budget(denials=3, mode="shadow")], NOON_S, 0, {})
-    assert "would be refused" in shadow[0].message
+    said = "requests refused: $5.00 of its daily limit of $10.00 is left"
+    assert f"tenant acme had 3 {said}" == alert.message
+    assert f"budget tenant-day, one of its scopes, had 3 {said}" == alert.log_text
+    shadow = BudgetWatch().look([budget(denials=1, mode="shadow")], NOON_S, 0, {})
+    assert shadow[0].message.startswith("tenant acme would have had 1 request refused: ")
+
+
+def test_alert_of_a_shadow_budget_says_that_nothing_is_refused() -> None:
+    """Who reads it at night must know whether somebody's work stands still."""
+    row = budget(charged_nusd=9 * USD, denials=0, mode="shadow")
+    (alert,) = BudgetWatch().look([row], NOON_S, 0, {"tenant-day": (500,)})
+    assert alert.message.endswith("$9.00 of $10.00 (shadow: nothing is refused)")
 
 
 def test_span_never_promises_more_precision_than_there_is() -> None:
