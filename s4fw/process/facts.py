@@ -34,6 +34,7 @@ from s4fw.process.periods import Periods, outcomes_by
 from s4fw.process.seat import KIND_NAMES
 from s4fw.process.sums import sums_of
 from s4fw.process.vitals import HEARTBEAT_S_MAX
+from s4fw.process.witness import WORKER_EXIT, recovered_in
 from s4fw.stages.policies import policies_of
 
 
@@ -79,11 +80,15 @@ class StewardFacts:
     def hear(self, event: Event) -> None:
         """An event the master saw."""
         self._events.note(event)
-        if event.kind == "worker_exit":
-            self._exits += 1
-        for name in ("accrued", "voided"):
-            amount = event.fields.get(name, 0)
-            self._recovered += amount if isinstance(amount, int) else 0
+        self._exits += event.kind == WORKER_EXIT
+        self._recovered += recovered_in(event)
+
+    def remember(self, exits: int, recovered: int, events: list[Event]) -> None:
+        """What the master saw before this steward, the oldest first."""
+        self._exits += exits
+        self._recovered += recovered
+        for event in events:
+            self._events.note(event)
 
     # -- admin.facts.Facts --------------------------------------------------------------------
 

@@ -151,6 +151,8 @@ class Steward:
                 self._table.set_generation(generation)
             case ("event", event):
                 self.facts.hear(event)
+            case ("past", int(exits), int(recovered), list(events)):
+                self.facts.remember(exits, recovered, events)
             case ("draining",):
                 self.facts.drain()
 

@@ -72,6 +72,9 @@ def test_figures_are_exact_over_kill_9_of_worker_and_steward_and_a_reload(tmp_pa
                 lambda: (s := scraped(firewall)) and total(s, duration) == 20 and s,
                 "each exchange is in the histogram, once",
             )
+            events = firewall.ask_admin("/v1/events").json()["events"]
+    assert 1 == total(samples, "s4fw_worker_exits_total")
+    assert 1 == [event["kind"] for event in events].count("worker_exit")
     assert 20 == total(samples, "s4fw_requests_total")
     assert 20 == total(samples, "s4fw_worker_requests_total")
     assert 20 == total(samples, "s4fw_overhead_seconds_count")
