@@ -47,6 +47,13 @@ class Pricing(Section):
         " counter is asked first: that takes time, and shows it requests that are then refused.",
         "strict",
     )
+    opaque_file_token_bound: Tokens | None = setting(
+        "The most input tokens of one file that a request only names: a document by address or file"
+        " id of Anthropic, a file in S3 of Converse. You vouch for it: for a larger file more may"
+        " be charged than was held. Where left out, such requests are refused. OpenAI's files are"
+        " held at the model's context either way.",
+        None,
+    )
     inference_geo: Annotated[str, Choice("global", "us")] = setting(
         "Where Anthropic runs requests that do not say so themselves: the default of your"
         " workspace. us costs more.",

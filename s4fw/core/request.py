@@ -74,6 +74,7 @@ class Request:
         "labels_of_path",
         "method",
         "model",
+        "opaque_file_tokens",
         "output_tokens_extra",
         "output_tokens_max",
         "path",
@@ -100,6 +101,9 @@ class Request:
         # Read from the path, before the route:
         self.prefix = b""  # names an upstream
         self.labels_of_path: Mapping[str, str] = NO_LABELS  # dimension -> what the path says
+        # Input tokens of a file that the body only names, as the operator bounds them; None where
+        # nothing does, so that what names one is refused.  Set before the body is read.
+        self.opaque_file_tokens: int | None = None
         # Read by the dialect from the body (the model of some from the path):
         self.model = ""
         self.stream = False

@@ -72,7 +72,8 @@ def build(
     stages: list[Stage] = [
         # Who calls: unknown keys end at the head, wrong signatures before the body is parsed.
         Identify(config.keys, master.get_secret_value() if master else None, offload),
-        Read(offload),  # one strict reading of the body; most bad input ends here
+        # One strict reading of the body; most bad input ends here.
+        Read(offload, config.pricing.opaque_file_token_bound),
         Own(budgets, (attribute, rate)),  # what the firewall answers itself ends here
         route,  # which upstream it goes to
         Reach(breakers or Breakers()),  # whether that one is there at all

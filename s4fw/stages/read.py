@@ -17,11 +17,14 @@ class Read(Stage):
 
     name = "read"
 
-    def __init__(self, offload: Offload) -> None:
+    def __init__(self, offload: Offload, opaque_file_tokens: int | None = None) -> None:
+        """`opaque_file_tokens` bounds each file that a body only names, see `core.request`."""
         self._offload = offload
+        self._opaque_file_tokens = opaque_file_tokens
 
     def admit(self, x: Exchange) -> Admitted:
         """Fill the metered part of the request.  Raises Refusal."""
+        x.request.opaque_file_tokens = self._opaque_file_tokens
         if len(x.request.body) <= OFFLOAD_BYTES:
             x.route.dialect.read(x)
             return None

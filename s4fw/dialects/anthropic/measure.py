@@ -52,12 +52,14 @@ _NOT_GOVERNED = "content that only names something elsewhere is not governed: no
 
 
 class ContentWalk(Walk):
-    """How content is measured for models that see an image as `image_tokens` at the most."""
+    """How content is measured for models that see an image as `image_tokens` at the most, and a
+    document that is only named as `opaque_tokens`; it is refused where that is None."""
 
-    __slots__ = ("_image_tokens",)
+    __slots__ = ("_image_tokens", "_opaque_tokens")
 
-    def __init__(self, image_tokens: int) -> None:
+    def __init__(self, image_tokens: int, opaque_tokens: int | None = None) -> None:
         self._image_tokens = image_tokens
+        self._opaque_tokens = opaque_tokens
 
     def of_message(self, message: Any) -> tuple[list[str], int]:
         """One message.  Raises Refusal."""
@@ -83,7 +85,7 @@ class ContentWalk(Walk):
             tokens = self._image_tokens
         elif kind == "document":
             apart = "source"
-            tokens = _of_document(value, self._image_tokens, waiting)
+            tokens = self._of_document(value, waiting)
         elif kind in _CALLS:
             apart = "input"
             texts.append(orjson.dumps(value.get("input")).decode())
@@ -94,6 +96,33 @@ class ContentWalk(Walk):
         elif type(kind) is str and _REFERENCE.search(kind):
             raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
         waiting.extend(member for name, member in value.items() if name != apart)
+        return tokens
+
+    def _of_document(self, block: dict[str, Any], waiting: list[Any]) -> int:
+        """The same for a document: its text, or the bound of a PDF or of one that is elsewhere."""
+        source = block.get("source")
+        if not isinstance(source, dict):
+            raise Refusal(INVALID_REQUEST, "the `source` of a document must be an object")
+        tokens = 0
+        citations = block.get("citations")
+        if isinstance(citations, dict) and citations.get("enabled"):
+            tokens = CITATIONS_TOKENS
+            if source.get("type") == "text":
+                # Each sentence gets a mark: at most as long again.
+                waiting.append(source.get("data"))
+        kind = source.get("type")
+        if kind == "text":
+            waiting.append(source.get("data"))
+        elif kind == "content":
+            waiting.append(source.get("content"))
+        elif kind == "base64" and source.get("media_type") == "application/pdf":
+            tokens += PDF_PAGES_MAX * (PDF_PAGE_TEXT_TOKENS + self._image_tokens)
+        elif kind in ("url", "file"):
+            if self._opaque_tokens is None:
+                raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
+            tokens += self._opaque_tokens
+        else:
+            raise Refusal(INVALID_REQUEST, "the `source` of a document must be a text or a PDF")
         return tokens
 
 
@@ -111,32 +140,6 @@ def _check_image(source: Any) -> None:
         raise Refusal(INVALID_REQUEST, "the `media_type` of an image must be one of an image")
 
 
-def _of_document(block: dict[str, Any], image_tokens: int, waiting: list[Any]) -> int:
-    """The same for a document: its text, or the bound of a PDF."""
-    source = block.get("source")
-    if not isinstance(source, dict):
-        raise Refusal(INVALID_REQUEST, "the `source` of a document must be an object")
-    tokens = 0
-    citations = block.get("citations")
-    if isinstance(citations, dict) and citations.get("enabled"):
-        tokens = CITATIONS_TOKENS
-        if source.get("type") == "text":
-            waiting.append(source.get("data"))  # each sentence gets a mark: at most as long again
-    kind = source.get("type")
-    if kind == "text":
-        waiting.append(source.get("data"))
-    elif kind == "content":
-        waiting.append(source.get("content"))
-    elif kind == "base64" and source.get("media_type") == "application/pdf":
-        tokens += PDF_PAGES_MAX * (PDF_PAGE_TEXT_TOKENS + image_tokens)
-    elif kind in ("url", "file"):
-        raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
-    else:
-        raise Refusal(INVALID_REQUEST, "the `source` of a document must be a text or a PDF")
-    return tokens
-
-
 _LARGE = ContentWalk(IMAGE_TOKENS)
 of_message = _LARGE.of_message
 of_system = _LARGE.of_system
-of_message_46 = ContentWalk(IMAGE_TOKENS_46).of_message  # to a model of up to Claude 4.6

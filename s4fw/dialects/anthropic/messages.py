@@ -86,7 +86,7 @@ def read(request: Request, is_model_in_path: bool = False) -> None:
     request.cache = CACHE_1H if document.is_veiled else found.cache
     if "tools" in members:
         _bound_references(request, document, found)
-    _choose_images(request)
+    _choose_walk(request)
 
 
 def _bound_references(request: Request, document: Document, found: marks.Marks) -> None:
@@ -98,13 +98,19 @@ def _bound_references(request: Request, document: Document, found: marks.Marks) 
         request.tokens_extra += found.tool_references * longest
 
 
-def _choose_images(request: Request) -> None:
-    """Bound the images of messages by what the model sees of them."""
+def _choose_walk(request: Request) -> None:
+    """Bound the images of messages by what the model sees of them, and what is elsewhere by what
+    the operator says."""
     is_small = _SMALL_IMAGES.search(request.model) is not None
+    opaque_tokens = request.opaque_file_tokens
+    walk = measure.ContentWalk(
+        measure.IMAGE_TOKENS_46 if is_small else measure.IMAGE_TOKENS, opaque_tokens
+    )
+    name = b"am" if is_small else b"aM"
     for run in request.runs:
-        if run.name in (b"am", b"aM"):
-            run.name = b"am" if is_small else b"aM"
-            run.measure = measure.of_message_46 if is_small else measure.of_message
+        if run.name.startswith((b"am", b"aM")):
+            run.name = name if opaque_tokens is None else b"%b%d" % (name, opaque_tokens)
+            run.measure = walk.of_message
 
 
 def _read_model(request: Request, document: Document, name: str) -> None:
@@ -296,5 +302,5 @@ def rename_model(request: Request, model: str) -> bool:
         return False
     request.edit(member[0], member[1], orjson.dumps(model))
     request.model = model
-    _choose_images(request)
+    _choose_walk(request)
     return True

@@ -30,34 +30,37 @@ CONTEXT = 20_000_000
 _TEXT_DOCUMENTS = frozenset({"csv", "html", "txt", "md"})
 # A block that is not known: one whose name says that it stands for something else is refused.
 _REFERENCE = re.compile(r"image|audio|video|file|document|media|speech|pdf|uri|url", re.IGNORECASE)
-_ELSEWHERE = frozenset({"s3Location", "s3Uri", "uri", "url"})
+_S3 = "s3Location"
+_ELSEWHERE = frozenset({_S3, "s3Uri", "uri", "url"})
 
 _NOT_HERE = "content that is kept elsewhere (`s3Location`) is not governed: nothing here bounds it"
 _NOT_KNOWN = "content of a kind that is not known is not governed: nothing bounds its tokens"
 
 
 class Tally:
-    """What was found so far."""
+    """What was found so far, and the bounds of what is no text: of an image, and of a file that is
+    elsewhere; None refuses one."""
 
-    __slots__ = ("image_tokens", "texts", "tokens")
+    __slots__ = ("image_tokens", "opaque_tokens", "texts", "tokens")
 
-    def __init__(self, tokens: int, image_tokens: int) -> None:
+    def __init__(self, tokens: int, image_tokens: int, opaque_tokens: int | None = None) -> None:
         self.texts: list[str] = []
         self.tokens = tokens
         self.image_tokens = image_tokens
+        self.opaque_tokens = opaque_tokens
 
     def result(self) -> tuple[list[str], int]:
         """As `core.request.Measure` returns it."""
         return self.texts, self.tokens
 
 
-def message_measure(image_tokens: int) -> Measure:
+def message_measure(image_tokens: int, opaque_tokens: int | None) -> Measure:
     """The measure of one message to a model that bills an image as so many tokens at most."""
 
     def of_message(message: Any) -> tuple[list[str], int]:
         if type(message) is not dict:
             raise Refusal(INVALID_REQUEST, "each message must be an object")
-        tally = Tally(MESSAGE_TOKENS, image_tokens)
+        tally = Tally(MESSAGE_TOKENS, image_tokens, opaque_tokens)
         for name, value in message.items():
             if name == "content":
                 _of_blocks(value, tally)
@@ -131,21 +134,23 @@ def _of_json(value: Any, tally: Tally) -> None:
 
 
 def _of_image(value: Any, tally: Tally) -> None:
-    _source(value)
+    _source(value, tally)
     tally.tokens += tally.image_tokens
     _of_rest(value, tally)
 
 
 def _of_clip(value: Any, tally: Tally) -> None:
-    """A video or audio: bounded by the context only."""
-    _source(value)
-    tally.tokens += CONTEXT
+    """A video or audio: bounded by the context only, or by the operator where it is elsewhere."""
+    source = _source(value, tally)
+    if "bytes" in source:
+        tally.tokens += CONTEXT
+    _of_elsewhere(source, tally)
     _of_rest(value, tally)
 
 
 def _of_document(value: Any, tally: Tally) -> None:
     """A document: its text where it is one, else it is bounded by the context only."""
-    source = _source(value, ("bytes", "text", "content"))
+    source = _source(value, tally, ("bytes", "text", "content"))
     tally.tokens += DOCUMENT_TOKENS
     before = len(tally.texts)
     if "text" in source:
@@ -158,6 +163,7 @@ def _of_document(value: Any, tally: Tally) -> None:
             tally.texts.append(encoded)  # a third longer than the text that it encodes
         else:
             tally.tokens += CONTEXT
+    _of_elsewhere(source, tally)
     if value.get("citations"):
         tally.texts += tally.texts[before:]  # each sentence gets a mark: at most as long again
         tally.tokens += CITATIONS_TOKENS
@@ -171,14 +177,20 @@ def _of_rest(value: dict[str, Any], tally: Tally) -> None:
     tally.texts.append(_json(rest))
 
 
-def _source(value: Any, kinds: tuple[str, ...] = ("bytes",)) -> dict[str, Any]:
-    """The source of an image or file, which must be in the request itself."""
+def _source(value: Any, tally: Tally, kinds: tuple[str, ...] = ("bytes",)) -> dict[str, Any]:
+    """The source of an image or file, which must be in the request itself or have a bound."""
     source = value.get("source") if type(value) is dict else None
     if type(source) is not dict or not source:
         raise Refusal(INVALID_REQUEST, "an image or file needs a `source`")
-    if not source.keys() <= set(kinds):
+    others = source.keys() - set(kinds)
+    if others and (others != {_S3} or tally.opaque_tokens is None):
         raise Refusal(UNBOUNDED_REQUEST, _NOT_HERE)
     return source
+
+
+def _of_elsewhere(source: dict[str, Any], tally: Tally) -> None:
+    if _S3 in source and tally.opaque_tokens is not None:
+        tally.tokens += tally.opaque_tokens
 
 
 def _of_tool_result(value: Any, tally: Tally) -> None:

@@ -69,8 +69,12 @@ def read(request: Request) -> None:
 
 
 def _read_messages(request: Request, document: Document, name: str, settings: Settings) -> None:
-    image_tokens = families.image_tokens(request.model)
-    _add_run(request, document, name, b"bm%d" % image_tokens, content.message_measure(image_tokens))
+    image_tokens, opaque_tokens = families.image_tokens(request.model), request.opaque_file_tokens
+    tag = b"bm%d" % image_tokens
+    if opaque_tokens is not None:
+        tag = b"%b+%d" % (tag, opaque_tokens)
+    measure = content.message_measure(image_tokens, opaque_tokens)
+    _add_run(request, document, name, tag, measure)
     run = request.runs[-1]
     request.transcript = Transcript(
         b"b", request.body, run.spans, run.digests, of_message, document.long_strings

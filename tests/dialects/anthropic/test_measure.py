@@ -4,16 +4,17 @@ from typing import Any
 
 import pytest
 
+from s4fw.core.request import Measure
 from s4fw.dialects.anthropic import measure
 from s4fw.errors import Refusal
 
 PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
 
 
-def of(*blocks: Any) -> tuple[list[str], int]:
-    """One message with these blocks: its texts, and its tokens beyond those of an empty one."""
-    empty = measure.of_message({"role": "user", "content": []})[1]
-    texts, tokens = measure.of_message({"role": "user", "content": list(blocks)})
+def of(block: Any, of_message: Measure = measure.of_message) -> tuple[list[str], int]:
+    """One message with this block: its texts, and its tokens beyond those of an empty one."""
+    empty = of_message({"role": "user", "content": []})[1]
+    texts, tokens = of_message({"role": "user", "content": [block]})
     return texts, tokens - empty
 
 
@@ -75,10 +76,47 @@ def test_of_message_what_is_no_text_has_a_bound(block: dict[str, Any], tokens: i
     assert not any("JVBERi0" in text or "https" in text for text in texts)
 
 
-def test_of_message_46_bounds_smaller_images() -> None:
+def test_of_message_of_older_models_bounds_smaller_images() -> None:
     """Models up to 4.6 see at most 1,568 pixels along the longer edge."""
     image = {"type": "image", "source": {"type": "url", "url": "u"}}
-    assert 8 + 1600 == measure.of_message_46({"role": "user", "content": [image]})[1]
+    assert 1600 == of(image, measure.ContentWalk(measure.IMAGE_TOKENS_46).of_message)[1]
+
+
+@pytest.mark.parametrize(
+    ("block", "tokens"),
+    [
+        ({"type": "document", "source": {"type": "url", "url": "needle"}}, 70),
+        ({"type": "document", "source": {"type": "file", "file_id": "needle"}}, 70),
+        (
+            {
+                "type": "document",
+                "source": {"type": "file", "file_id": "needle"},
+                "citations": {"enabled": True},
+            },
+            1070,
+        ),
+        ({"type": "document", "source": PDF}, 600 * (3000 + 4800)),
+        ({"type": "image", "source": {"type": "file", "file_id": "needle"}}, 4800),
+    ],
+)
+def test_of_message_document_elsewhere_costs_what_the_operator_says(
+    block: dict[str, Any], tokens: int
+) -> None:
+    """And nothing else does: what is here, or is an image, has its own bound."""
+    texts, more = of(block, measure.ContentWalk(4800, 70).of_message)
+    assert tokens == more
+    assert not any("needle" in text for text in texts)
+
+
+def test_of_message_with_a_bound_of_files_still_refuses_what_is_none() -> None:
+    """A container, a tool or a video is no document."""
+    for block in (
+        {"type": "container_upload", "file_id": "f"},
+        {"type": "video", "source": {"type": "url", "url": "u"}},
+        {"type": "document", "source": {"type": "s3"}},
+    ):
+        with pytest.raises(Refusal):
+            of(block, measure.ContentWalk(4800, 70).of_message)
 
 
 def test_of_message_that_may_be_cited_is_counted_with_its_marks() -> None:

@@ -114,6 +114,44 @@ def test_block_that_stands_for_something_elsewhere_is_refused(block: dict[str, A
     assert "unbounded_request" == refused.value.code.name
 
 
+S3 = {"s3Location": {"uri": "s3://needle/k", "bucketOwner": "1"}}
+
+
+@pytest.mark.parametrize(
+    ("block", "tokens"),
+    [
+        (document("pdf", **S3), content.DOCUMENT_TOKENS + 70),
+        ({"video": {"format": "mp4", "source": S3}}, 70),
+        ({"audio": {"format": "mp3", "source": S3}}, 70),
+        (image(**S3), 1_600),
+        ({"toolResult": {"content": [image(**S3)]}}, 1_600 + 16 + 4),
+    ],
+)
+def test_block_in_s3_costs_what_the_operator_says(block: dict[str, Any], tokens: int) -> None:
+    """An image is one wherever it is; of a file, nothing else bounds the tokens."""
+    of_message = content.message_measure(1_600, 70)
+    texts, more = of_message({"role": "user", "content": [block]})
+    assert content.MESSAGE_TOKENS + content.BLOCK_TOKENS + tokens == more
+    assert not any("needle" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"somethingNew": S3},
+        {"document": {"name": "a", **S3, "source": {"text": "hi"}}},
+        {"video": {"format": "mp4", "source": S3 | {"uri": "s3://b/l"}}},
+        document("pdf", uri="https://example.com"),
+    ],
+)
+def test_block_elsewhere_with_a_bound_of_files_is_refused_where_it_is_none(
+    block: dict[str, Any],
+) -> None:
+    """Only what is known to be one file has the bound of one."""
+    with pytest.raises(Refusal):
+        content.message_measure(1_600, 70)({"role": "user", "content": [block]})
+
+
 @pytest.mark.parametrize(
     "block",
     ["hi", {"text": 5}, {"image": {}}, {"image": {"source": "x"}}, {"toolResult": []}],
