@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import re
 import resource
+import subprocess
+import sys
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from tests.chaos.oracle import CANARY
 from tests.chaos.scene import ALL, Scene, usd
 from tests.harness import Firewall, Simulator, chat_body, chat_request
 
+ROOT = Path(__file__).parents[2]
 _LENGTH = re.compile(rb"(?i)content-length: (\d+)")
 _OWN_OF_CALL = re.compile(rb'"id":"[^"]*"|"created":\d+|"obfuscation":"[^"]*"|"cached_tokens":\d+')
 _SPARE = 500  # descriptors of this process that are no connections
@@ -246,6 +249,21 @@ def idle_connections(scene: Scene) -> str:
     assert each < 10_000 or not scene.is_whole, said
     entry = scene.end(proxy, accrued_nusd=0)
     return f"{said}; spent {usd(entry['spent_nusd'])}"
+
+
+def mixed(scene: Scene) -> str:
+    """LOD-06, for two minutes; `make soak` goes on for as long as you like."""
+    made = scene.folder / "soak"
+    command = [sys.executable, "-m", "tests.chaos.soak", "--minutes", "2", "--fault-every", "6"]
+    command += ["--seed", str(scene.random.randrange(1000)), "--results", str(made)]
+    done = subprocess.run(
+        [*command, "--plot", str(scene.folder / "soak.png")], cwd=ROOT, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    wrong = [line for line in lines if line.startswith("NOT RIGHT")]
+    assert 0 == done.returncode, "; ".join(wrong) or done.stderr[-300:]
+    return "; ".join(lines[:2])
 
 
 def _memory(proxy: Firewall) -> int:
