@@ -75,9 +75,9 @@ class Event:
     """Something worth a person's look: a block, an overrun, a recovery, a reload, a freeze.
 
     `kind` is a word to filter by (block, shadow_block, overrun, accrued, recovery, gap, reload,
-    reload_refused, freeze, release, worker_exit, audit, alert).  `level` is info, warning or alarm.
-    `message` is a sentence of ours; `fields` hold names and integers: budget_id, code, reason,
-    request_id, worker, amount_nusd, and `scope` values under their dimension's name.
+    reload_refused, freeze, release, worker_exit, worker_killed, audit, alert).  `level` is info,
+    warning or alarm.  `message` is a sentence of ours; `fields` hold names and integers: budget_id,
+    code, reason, request_id, worker, amount_nusd, and `scope` values under their dimension's name.
     """
 
     at_ns: int  # wall clock
