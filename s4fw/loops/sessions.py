@@ -15,7 +15,7 @@ from typing import Final
 from s4fw.core.transcript import Transcript
 from s4fw.loops import memory
 from s4fw.loops.memory import Memory
-from s4fw.loops.tails import Tail, identity
+from s4fw.loops.tail import Tail, identity
 from s4fw.loops.turn import hashed
 
 # Where clients put the id of a conversation; the first that is there counts.

@@ -16,12 +16,10 @@ from time import sleep
 from typing import Final
 
 from s4fw.core.transcript import Item, Transcript
+from s4fw.loops.tail import JOINTS, START, Chain, Tail, identity, skipping
 from s4fw.loops.thresholds import WINDOW
-from s4fw.loops.turn import KEY, Turn, answered, fingerprint
+from s4fw.loops.turn import Turn, answered, fingerprint
 
-_SECRET: Final = KEY.hex()  # texts are hashed as they are, without a copy; this keys the whole
-
-JOINTS: Final = 24  # identities of items that a tail keeps
 LOOK_BACK: Final = 16  # items in which a remembered prefix is looked for: some 8 turns
 
 # Between two breaths some 0.5 ms of work: bytes that are decoded, items that are only looked at.
@@ -30,68 +28,6 @@ BREATH_ITEMS: Final = 2_048
 
 # Which lists of tools that may repeat hold all of these tools, as bits.
 Lists = Callable[[Sequence[str]], int]
-
-
-class Tail:
-    """What is known of a transcript up to one of its items."""
-
-    __slots__ = (
-        "ends_assistant", "items", "joints", "start", "total", "turns",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        turns: tuple[Turn, ...],
-        total: int,
-        start: int,
-        ends_assistant: bool,
-        items: int = 0,
-        joints: tuple[int, ...] = (0, 0),
-    ) -> None:
-        self.turns = turns  # the last WINDOW
-        self.total = total  # turns in all
-        self.start = start  # the item with which the last turn begins
-        self.ends_assistant = ends_assistant
-        self.items = items  # how many items it is of
-        self.joints = joints  # identities of the last of them, those that were read at once
-
-    def __repr__(self) -> str:
-        return f"<Tail of {self.total} turns>"
-
-    @property
-    def last(self) -> int:
-        """Identity of the last item."""
-        return self.joints[-1]
-
-    @property
-    def last_but_one(self) -> int:
-        """Identity of the one before it, 0 where there is none."""
-        return self.joints[-2]
-
-    def has_joint(self, items: int, last: int, last_but_one: int) -> bool:
-        """Whether a transcript of so many items that ended with these two is a beginning of this
-        one, as far as its last items are known."""
-        joints = self.joints
-        at = len(joints) - 1 - (self.items - items)
-        if at < 1 or joints[at] != last:
-            return False
-        return joints[at - 1] == last_but_one
-
-
-_START: Final = Tail((), 0, 0, False)
-
-
-class Chain:
-    """What a response ended, for a request that names it instead of repeating what was before."""
-
-    __slots__ = ("caller", "session", "tail", "turn")
-
-    def __init__(self, tail: Tail, turn: Turn | None, session: int, caller: str) -> None:
-        self.caller = caller
-        self.tail = tail
-        self.turn = turn  # the one that it began, whose result comes with the next request
-        self.session = session
-
 
 _ANY: Final = 1 << 62  # bytes
 
@@ -126,7 +62,7 @@ class Tails:
         """Note the answer to a transcript: its turn begins with what the assistant said."""
         assert t.answer is not None
         name, said = t.answer
-        before = tail or _START
+        before = tail or START
         turn = self._turn(said, [], ()) if said else None
         if len(self._chains) >= CHAINS_MAX // 2:
             self._old_chains, self._chains = self._chains, {}
@@ -161,7 +97,7 @@ class Tails:
         spans = t.spans
         count = len(spans)
         if count == 0:
-            return _START
+            return START
         tail, at = self._seek(t)
         if at == count:
             return tail
@@ -171,7 +107,7 @@ class Tails:
         if tail is not None:
             return self._continued(t, tail, at)
         begin, skipped = self._begin(t)
-        return self._read(t, _START if not skipped else _skipping(skipped), begin)
+        return self._read(t, START if not skipped else skipping(skipped), begin)
 
     def _seek(self, t: Transcript) -> tuple[Tail | None, int]:
         """The longest prefix that is remembered, and how many items it has."""
@@ -310,15 +246,3 @@ class Tails:
 def _breathe() -> None:
     """Let another thread have the interpreter if one waits for it."""
     sleep(0)
-
-
-def _skipping(turns: int) -> Tail:
-    """The start of a reading that leaves out so many turns."""
-    return Tail((), turns, 0, False)
-
-
-def identity(item: Item) -> int:
-    """Tells an item from all others, its ids included."""
-    if item.calls:
-        return hash((_SECRET, item.ids, item.text, *item.calls))
-    return hash((_SECRET, item.ids, item.text))

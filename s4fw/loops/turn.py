@@ -34,10 +34,11 @@ _FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
 # A short result with one of these near its ends is taken for a failure.  Looked for one by one:
 # 20 searches in 800 bytes take 2 us, one expression with all of them takes 60.
 _ERRORS: Final = (
-    *(b"error", b"exception", b"traceback", b"not found", b"no such", b"invalid", b"failed"),
-    *(b"denied", b"time out", b"timed out", b"timeout", b"timedout", b"unknown", b"cannot"),
-    *(b"unable", b"unrecognized", b"did not", b"usage:", b"rate limit", b"overloaded"),
+    *(b"error", b"exception", b"traceback", b"no such", b"invalid", b"failed", b"denied"),
+    *(b"unknown", b"unable", b"unrecognized", b"usage:", b"rate limit", b"overloaded"),
 )
+_ERRORS_WITH_NOT: Final = (b"not found", b"cannot", b"did not")  # looked for where "not" is
+_ERRORS_WITH_TIME: Final = (b"time out", b"timed out", b"timeout", b"timedout")
 _ERROR_RESULT_MAX: Final = 2_500
 _ERROR_END: Final = 400
 _EMPTIES: Final = (
@@ -216,7 +217,11 @@ def is_error(result: bytes) -> bool:
     if size > 2 * _ERROR_END:
         result = result[:_ERROR_END] + result[-_ERROR_END:]
     low = result.lower()
-    return any(word in low for word in _ERRORS)
+    if any(word in low for word in _ERRORS):
+        return True
+    if b"not" in low and any(word in low for word in _ERRORS_WITH_NOT):
+        return True
+    return b"time" in low and any(word in low for word in _ERRORS_WITH_TIME)
 
 
 def is_empty(result: bytes) -> bool:

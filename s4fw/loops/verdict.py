@@ -224,8 +224,11 @@ def _progresses(turns: Sequence[Turn]) -> bool:
 
 def _stagnates(turns: Sequence[Turn], distinct: int) -> bool:
     """Whether hardly anything different happened in these turns."""
-    if len({(turn.an, turn.rn) for turn in turns}) > distinct:
-        return False
+    folded: set[tuple[int, int]] = set()
+    for turn in turns:
+        folded.add((turn.an, turn.rn))
+        if len(folded) > distinct:  # as nearly always, after the first few
+            return False
     return len({(turn.a, turn.r) for turn in turns}) <= distinct + 1
 
 

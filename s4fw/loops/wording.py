@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from s4fw.loops import rules, thresholds
-from s4fw.loops.watch import Judgement, Seen
+from s4fw.loops.ask import Judgement, Seen
 from s4fw.units import usd, usd_9
 
 _SENTENCES: Final = {

@@ -20,9 +20,10 @@ from s4fw.core.request import CACHE_NONE, Request
 from s4fw.core.stage import Admitted
 from s4fw.core.verdict import Block, Verdict
 from s4fw.loops import hindsight
+from s4fw.loops.ask import Seen
 from s4fw.loops.memory import Memory
 from s4fw.loops.signals import BLOCK_LEVEL
-from s4fw.loops.watch import Seen, Watch
+from s4fw.loops.watch import Watch
 from s4fw.pricing import RateCard, quote_nusd
 from s4fw.replay.records import GAP_MS, SESSIONS_GAP_MS, Asked
 from s4fw.stages.anomaly import Anomaly

@@ -19,7 +19,8 @@ from s4fw.core.stage import Admitted, Stage
 from s4fw.core.verdict import Block, Verdict
 from s4fw.errors import LOOP_DETECTED
 from s4fw.loops import wording
-from s4fw.loops.watch import BLOCKS, PASS, SHADOWS, WARNS, Ask, Seen, Watch
+from s4fw.loops.ask import BLOCKS, PASS, SHADOWS, WARNS, Ask, Seen
+from s4fw.loops.watch import Watch
 
 _KEY = DIMENSION_INDEX["key"]
 _TENANT = DIMENSION_INDEX["tenant"]

@@ -21,6 +21,8 @@ from typing import Any
 
 from s4fw.config.load import parse
 from s4fw.loops.hindsight import wilson_upper
+from s4fw.loops.rules import WARN_ONLY
+from s4fw.loops.tenants import tallies
 from s4fw.process.estate import rates_of
 from s4fw.replay import records
 from s4fw.replay.lines import lines_of
@@ -135,6 +137,39 @@ class Score:
         return wilson_upper(self.wrong, self.benign)
 
 
+@dataclass(slots=True)
+class Warned:
+    """What a rule that only warns said, in recorded sessions and in invented ones."""
+
+    requests: int = 0  # of recorded sessions that do not loop
+    benign: int = 0  # of those sessions, how many it warned of
+    loops: int = 0  # and of those that do
+    look_alikes: int = 0  # of the invented ones
+    families: dict[str, int] = field(default_factory=dict)  # of runaways
+
+    def add(self, label: Label, family: str | None, requests: int) -> None:
+        """Note a session of which it warned in so many requests."""
+        if family is not None:
+            if label.is_loop:
+                self.families[family] = self.families.get(family, 0) + 1
+            else:
+                self.look_alikes += 1
+        elif label.is_loop:
+            self.loops += 1
+        elif not label.is_ambiguous:
+            self.requests += requests
+            self.benign += 1
+
+
+def warned_of(stages: Offline) -> dict[str, int]:
+    """Requests in which each rule that only warns spoke, since the start."""
+    found = dict.fromkeys(sorted(WARN_ONLY), 0)
+    for tally in tallies(stages.memory):
+        if tally.rule in WARN_ONLY:
+            found[tally.rule] += tally.warned + tally.would_block
+    return found
+
+
 def replayed(stages: Offline, session: dict[str, Any]) -> list[Outcome]:
     """What the real stages say of each request of a session."""
     record = records.read(json.dumps(session).encode())
@@ -166,6 +201,8 @@ class Findings:
     wrong: list[str] = field(default_factory=list)  # sessions falsely blocked by us
     scores: dict[str, Score] = field(default_factory=dict)
     families: dict[str, Score] = field(default_factory=dict)
+    warned: dict[str, Warned] = field(default_factory=dict)
+    benign_requests: int = 0
 
     def of(self, name: str) -> Score:
         return self.scores.setdefault(name, Score(name))
@@ -188,6 +225,7 @@ def evaluate(
                 findings.differences.append(
                     f"{session['session']}, request {at}: {said(outcome)}, reference {expected}"
                 )
+        before = warned_of(real)
         outcomes = replayed(real, session)
         findings.sessions += 1
         findings.requests += len(outcomes)
@@ -198,7 +236,13 @@ def evaluate(
         if stop is not None and not label.is_loop and not label.is_ambiguous:
             findings.wrong.append(session["session"])
         family = session.get("family")
+        for rule, count in warned_of(real).items():
+            warned = findings.warned.setdefault(rule, Warned())
+            if count > before[rule]:
+                warned.add(label, family, count - before[rule])
         if family is None:
+            if not label.is_loop and not label.is_ambiguous:
+                findings.benign_requests += len(outcomes)
             findings.of(OURS).add(label, stop)
             steps = steps_of(session)
             for rival in RIVALS:

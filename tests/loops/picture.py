@@ -62,7 +62,7 @@ def tables(findings: Findings) -> Iterator[str]:
             continue
         late = f"{min(score.delays)} to {max(score.delays)}" if score.delays else "never"
         within = synthetic.WITHIN.get(score.name)
-        allowed = str(within) if within else "not seen by any rule"
+        allowed = str(within) if within else "stopped by no rule"
         yield f"| {score.name} | {score.caught} of {score.loops} | {late} | {allowed} |"
     yield ""
     benign = [score for score in findings.families.values() if score.benign]
@@ -70,6 +70,28 @@ def tables(findings: Findings) -> Iterator[str]:
     names = ", ".join(score.name for score in benign)
     count = sum(score.benign for score in benign)
     yield f"Invented look-alikes stopped: {wrong} of {count} ({names})."
+    yield ""
+    yield from _warned(findings, ours, count)
+
+
+def _warned(findings: Findings, ours: Score, look_alikes: int) -> Iterator[str]:
+    """The rules that only warn."""
+    yield (
+        "| warns only | requests of sessions that do not loop | of these sessions | of those that"
+        " loop | of invented look-alikes | invented runaways |"
+    )
+    yield "|---|---|---|---|---|---|"
+    for rule, found in findings.warned.items():
+        share = found.requests / max(findings.benign_requests, 1)
+        families = ", ".join(
+            f"{name} {count} of {findings.families[name].loops}"
+            for name, count in sorted(found.families.items())
+        )
+        yield (
+            f"| `{rule}` | {_percent(share, 2)} | {found.benign:,} of {ours.benign:,} |"
+            f" {found.loops:,} of {ours.loops:,} | {found.look_alikes} of {look_alikes} |"
+            f" {families} |"
+        )
 
 
 def write(findings: Findings, folder: Path) -> None:

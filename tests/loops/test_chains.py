@@ -8,9 +8,10 @@ from typing import Any
 from s4fw.core.exchange import Exchange
 from s4fw.core.request import Request
 from s4fw.dialects import ROUTES
+from s4fw.loops.ask import Ask
 from s4fw.loops.memory import BYTES_MIN, Memory
 from s4fw.loops.policy import Policies, Policy
-from s4fw.loops.watch import Ask, Watch
+from s4fw.loops.watch import Watch
 from tests.loops import families
 from tests.loops.shapes import transcript
 

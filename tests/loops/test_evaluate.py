@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.loops import evaluate, picture, synthetic
-from tests.loops.evaluate import OURS, SAMPLE, Findings, Label, Score, broken_gates
+from tests.loops.evaluate import OURS, SAMPLE, Findings, Label, Score, Warned, broken_gates
 from tests.loops.rivals import RIVALS
 
 
@@ -51,3 +51,14 @@ def test_score_counts_what_a_stop_saves() -> None:
     score.add(Label(False), 9)
     assert (1, 2, [3]) == (score.caught, score.cut, score.delays)
     assert (2, 1) == (score.benign, score.wrong)
+
+
+def test_warnings_are_counted_by_what_the_session_was() -> None:
+    """Of a rule that only warns the page must say how often it was noise."""
+    warned = Warned()
+    warned.add(Label(False), None, 3)
+    warned.add(Label(False, True), None, 5)
+    warned.add(Label(True), None, 7)
+    warned.add(Label(False), "chat", 1)
+    warned.add(Label(True), "same", 2)
+    assert Warned(3, 1, 1, 1, {"same": 1}) == warned

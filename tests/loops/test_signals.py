@@ -9,11 +9,12 @@ import pytest
 
 from s4fw.core.exchange import Exchange
 from s4fw.loops import episodes, memory
+from s4fw.loops.ask import BLOCKS, PASS, SHADOWS, WARNS, Ask, Seen, is_sdk_retry
 from s4fw.loops.memory import BYTES_MIN, Memory
 from s4fw.loops.policy import Limits, Policies, Policy
 from s4fw.loops.rules import RULES
 from s4fw.loops.tenants import Tenants, tallies
-from s4fw.loops.watch import BLOCKS, PASS, SHADOWS, WARNS, Ask, Seen, Watch, is_sdk_retry
+from s4fw.loops.watch import Watch
 from tests.loops import families
 from tests.loops.shapes import CHAT, SHAPES, transcript
 

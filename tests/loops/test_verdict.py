@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s4fw.loops.tails import JOINTS, Tail, Tails
+from s4fw.loops.tail import JOINTS, Tail
+from s4fw.loops.tails import Tails
 from s4fw.loops.thresholds import WINDOW, Thresholds
 from s4fw.loops.verdict import Finding, judge
 from tests.loops import families
