@@ -13,11 +13,13 @@ def output_bound(x: Exchange) -> int:
     What is asked counts also above the model's maximum: if the price row is right, the provider
     refuses it and nothing is charged; if it is not, the answer is as long as was asked.
     """
-    bound = x.request.output_tokens_max
-    if bound is None:
-        bound = x.price.max_out
-    assert isinstance(bound, int), "a request without any bound was refused"
-    return bound
+    bound, most = x.request.output_tokens_max, x.price.max_out
+    if most == 0:  # a model of vectors; what it calls `max_tokens` cuts its input
+        return 0
+    if bound is not None:
+        return bound
+    assert isinstance(most, int), "a request without any bound was refused"
+    return max(most, x.request.output_tokens_named)
 
 
 def price(x: Exchange) -> None:
