@@ -133,7 +133,7 @@ def killed_in_a_loop(scene: Scene) -> str:
     entry = scene.end(proxy)
     assert entry["used_nusd"] <= limit
     assert entry["charged_nusd"] > 0
-    assert kills >= turns // 6, kills
+    assert kills >= turns // 10, kills
     return (
         f"{kills} kills in {turns} turns, {statuses[200]} answered, {statuses[0]} cut, "
         f"{statuses[402]} over: used {usd(entry['used_nusd'])} of {usd(limit)}, never above"
