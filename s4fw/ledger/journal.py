@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterator
 from enum import IntEnum
 from time import monotonic_ns
-from typing import NamedTuple
 
 from s4fw import errors
 from s4fw.core.exchange import Exchange
@@ -110,40 +109,84 @@ _IS_STREAM, _IS_CLIENT_GONE = 1, 2
 _NO_TOKENS = (0,) * 8
 
 
-class JournalRow(NamedTuple):
-    """One row as read back.  `values` are value ids by dimension, `cells` (index, generation)."""
+class JournalRow:
+    """One row as read back.  `values` are value ids by dimension, `cells` (index, generation).
 
-    seq: int
-    at_ns: int
-    request: bytes
-    kind: Kind
-    reason: Reason
-    decision: Decision
-    status: int
-    slot: int
-    values: tuple[int, ...]
-    cells: tuple[tuple[int, int], ...]
-    reserved_nusd: int
-    charged_nusd: int
-    price: int
-    tokens: tuple[int, ...]
-    duration_ms: int
-    first_byte_ms: int
-    code: str | None
-    # Parts of the tokens above that have rates of their own, and what is billed beside tokens.
-    cache_write_12h: int = 0
-    audio_output: int = 0
-    web_searches: int = 0
-    further_runs: int = 0  # runs of a model beside the one whose tokens these are
-    tools_id: int = 0  # value id of the names of the tools; 0: not kept
-    tools: int = 0
-    sent_us: int = 0  # until the first byte was sent upstream
-    retries: int = 0
-    tier: str = ""
-    loop: str = ""
-    is_stream: bool = False
-    is_client_gone: bool = False
-    dropped: int = 0  # of a gap row: how many rows the ring had no room for
+    A class of its own, not a tuple: in the release build it is made and read several times as
+    fast, and the steward does both for every exchange.
+    """
+
+    __slots__ = (
+        "at_ns", "audio_output", "cache_write_12h", "cells", "charged_nusd", "code", "decision",
+        "dropped", "duration_ms", "first_byte_ms", "further_runs", "is_client_gone", "is_stream",
+        "kind", "loop", "price", "reason", "request", "reserved_nusd", "retries", "sent_us", "seq",
+        "slot", "status", "tier", "tokens", "tools", "tools_id", "values", "web_searches",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        seq: int,
+        at_ns: int,
+        request: bytes,
+        kind: Kind,
+        reason: Reason,
+        decision: Decision,
+        status: int,
+        slot: int,
+        values: tuple[int, ...],
+        cells: tuple[tuple[int, int], ...],
+        reserved_nusd: int,
+        charged_nusd: int,
+        price: int,
+        tokens: tuple[int, ...],
+        duration_ms: int,
+        first_byte_ms: int,
+        code: str | None,
+        cache_write_12h: int = 0,
+        audio_output: int = 0,
+        tools_id: int = 0,
+        sent_us: int = 0,
+        web_searches: int = 0,
+        tools: int = 0,
+        retries: int = 0,
+        further_runs: int = 0,
+        tier: str = "",
+        loop: str = "",
+        is_stream: bool = False,
+        is_client_gone: bool = False,
+        dropped: int = 0,
+    ) -> None:
+        self.seq = seq
+        self.at_ns = at_ns
+        self.request = request
+        self.kind = kind
+        self.reason = reason
+        self.decision = decision
+        self.status = status
+        self.slot = slot
+        self.values = values
+        self.cells = cells
+        self.reserved_nusd = reserved_nusd
+        self.charged_nusd = charged_nusd
+        self.price = price
+        self.tokens = tokens
+        self.duration_ms = duration_ms
+        self.first_byte_ms = first_byte_ms
+        self.code = code
+        # Parts of the tokens above that have rates of their own, and what is billed beside tokens.
+        self.cache_write_12h = cache_write_12h
+        self.audio_output = audio_output
+        self.tools_id = tools_id  # value id of the names of the tools; 0: not kept
+        self.sent_us = sent_us  # until the first byte was sent upstream
+        self.web_searches = web_searches
+        self.tools = tools
+        self.retries = retries
+        self.further_runs = further_runs  # of a model beside the one whose tokens these are
+        self.tier = tier
+        self.loop = loop
+        self.is_stream = is_stream
+        self.is_client_gone = is_client_gone
+        self.dropped = dropped  # of a gap row: how many rows the ring had no room for
 
     @property
     def is_accrued(self) -> bool:
@@ -243,34 +286,34 @@ def read(rows: bytes) -> Iterator[JournalRow]:
         seq, at_ns, request, kind, reason, decision, count, status, slot = fields[:9]
         code = CODES[fields[46]] if fields[46] < len(CODES) and kind != Kind.GAP else None
         yield JournalRow(
-            seq=seq,
-            at_ns=at_ns,
-            request=request,
-            kind=_KINDS[kind],
-            reason=_REASONS[reason],
-            decision=_DECISIONS[decision],
-            status=status,
-            slot=slot,
-            values=fields[9:17],
-            cells=tuple(zip(fields[17 : 17 + count], fields[25 : 25 + count], strict=True)),
-            reserved_nusd=fields[33],
-            charged_nusd=fields[34],
-            price=fields[35],
-            tokens=fields[36:44],
-            duration_ms=fields[44],
-            first_byte_ms=fields[45],
-            code=code.name if code is not None else None,
-            cache_write_12h=fields[47],
-            audio_output=fields[48],
-            tools_id=fields[49],
-            sent_us=fields[50],
-            web_searches=fields[51],
-            tools=fields[52],
-            retries=fields[53],
-            further_runs=fields[54],
-            tier=TIERS[fields[55]] if fields[55] < len(TIERS) else "other",
-            loop=LOOPS[fields[56]] if fields[56] < len(LOOPS) else "",
-            is_stream=bool(fields[57] & _IS_STREAM),
-            is_client_gone=bool(fields[57] & _IS_CLIENT_GONE),
-            dropped=fields[46] if kind == Kind.GAP else 0,
+            seq,
+            at_ns,
+            request,
+            _KINDS[kind],
+            _REASONS[reason],
+            _DECISIONS[decision],
+            status,
+            slot,
+            fields[9:17],
+            tuple(zip(fields[17 : 17 + count], fields[25 : 25 + count], strict=True)),
+            fields[33],  # reserved, charged, price
+            fields[34],
+            fields[35],
+            fields[36:44],  # tokens
+            fields[44],  # duration, first byte
+            fields[45],
+            code.name if code is not None else None,
+            fields[47],  # cache writes of 12 h, audio out, tools id, time until it was sent
+            fields[48],
+            fields[49],
+            fields[50],
+            fields[51],  # searches, tools, retries, further runs
+            fields[52],
+            fields[53],
+            fields[54],
+            TIERS[fields[55]] if fields[55] < len(TIERS) else "other",
+            LOOPS[fields[56]] if fields[56] < len(LOOPS) else "",
+            bool(fields[57] & _IS_STREAM),
+            bool(fields[57] & _IS_CLIENT_GONE),
+            fields[46] if kind == Kind.GAP else 0,
         )
