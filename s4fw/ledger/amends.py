@@ -1,12 +1,18 @@
-"""Amends: what the master and the steward change in cells apart from what requests do.
+"""Amends: what the master and the steward change in cells apart from what requests do, and how
+they stop all spending.
 
 The compiled module is imported in `table.py` only and reaches this class as an attribute.
 """
 
 from __future__ import annotations
 
+import struct
+
 from s4fw.ledger.published import PublishedWords
 from s4fw.ledger.records import Mismatch, TableDamaged
+
+MISMATCH = struct.Struct("2I4q")  # s4_mismatch
+_AUDIT_ROOM = 1024
 
 
 class Amends(PublishedWords):
@@ -49,6 +55,39 @@ class Amends(PublishedWords):
             raise TableDamaged(f"the counter table is damaged: {sentence}")
         if code != self._lib.S4_OK:
             self._raise(code, "check the table")
+
+    def freeze(self, budget: int = 0) -> None:
+        """Stop all spending, or that of one budget (its value id), in all processes at once."""
+        code = self._lib.s4_table_freeze(self._t, budget)
+        if code != self._lib.S4_OK:
+            self._raise(code, "freeze")
+
+    def release(self, budget: int = 0) -> None:
+        """Let spending go on; what was frozen otherwise stays frozen."""
+        code = self._lib.s4_table_release(self._t, budget)
+        if code != self._lib.S4_OK:
+            self._raise(code, "release")
+
+    def frozen(self) -> tuple[int, ...]:
+        """The frozen budgets; 0 stands for everything."""
+        out = self._ffi.new("uint32_t[]", self._lib.S4_FROZEN_MAX + 1)
+        return tuple(self._ffi.unpack(out, self._lib.s4_table_frozen(self._t, out)))
+
+    def audit(self, start: int, count: int) -> list[Mismatch]:
+        """Compare up to 1,024 cells with the leases, under the lock; freezes what is wrong.
+
+        Steward only.  `count` is cut at the end of the table.
+        """
+        count = min(count, _AUDIT_ROOM, self.sizes.cells - start)
+        out = self._ffi.new("s4_mismatch[]", max(1, count))
+        n = self._lib.s4_table_audit(self._t, start, count, out, count)
+        if n < 0:
+            self._raise(n, "audit")
+        records = MISMATCH.iter_unpack(self._ffi.buffer(out, n * MISMATCH.size))
+        found = [Mismatch._make(record) for record in records]
+        for budget in {mismatch.budget for mismatch in found}:
+            self.freeze(budget)
+        return found
 
     def _is_done(self, code: int, what: str) -> bool:
         if code not in (self._lib.S4_OK, self._lib.S4_STALE):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from s4fw.ledger._table import ffi, lib
-from s4fw.ledger.amends import Amends
+from s4fw.ledger.amends import MISMATCH, Amends
 from s4fw.ledger.records import (
     CellInfo,
     Mismatch,
@@ -79,15 +79,13 @@ ALREADY: int = lib.S4_ALREADY  # the lease is past, nothing was changed
 MARKED_FROM: int = lib.S4_MARKED_FROM  # kinds of windows from here on have durable marks
 ROW_BYTES: int = lib.S4_ROW_BYTES
 SWEEP_S = 3600  # longer than an exchange lasts, and than a row waits to be drained
-_AUDIT_ROOM = 1024
 
 # Any: a struct prepared by `cell_set`, opaque to everyone else.
 CellSet = Any
 
 _CELL = struct.Struct("4Iq4I9q2Iq")
-_MISMATCH = struct.Struct("2I4q")
 assert _CELL.size == ffi.sizeof("s4_cell_info")
-assert _MISMATCH.size == ffi.sizeof("s4_mismatch")
+assert MISMATCH.size == ffi.sizeof("s4_mismatch")
 
 _tables: weakref.WeakSet[Table] = weakref.WeakSet()
 
@@ -403,40 +401,3 @@ class Table(Amends):
         code = lib.s4_table_advance_tail(self._t, slot, tail)
         if code != OK:
             self._raise(code, f"advance the tail of slot {slot}")
-
-    # -- freeze
-
-    def freeze(self, budget: int = 0) -> None:
-        """Stop all spending, or that of one budget (its value id), in all processes at once."""
-        code = lib.s4_table_freeze(self._t, budget)
-        if code != OK:
-            self._raise(code, "freeze")
-
-    def release(self, budget: int = 0) -> None:
-        """Let spending go on; what was frozen otherwise stays frozen."""
-        code = lib.s4_table_release(self._t, budget)
-        if code != OK:
-            self._raise(code, "release")
-
-    def frozen(self) -> tuple[int, ...]:
-        """The frozen budgets; 0 stands for everything."""
-        out = ffi.new("uint32_t[]", lib.S4_FROZEN_MAX + 1)
-        return tuple(ffi.unpack(out, lib.s4_table_frozen(self._t, out)))
-
-    # -- audit
-
-    def audit(self, start: int, count: int) -> list[Mismatch]:
-        """Compare up to 1,024 cells with the leases, under the lock; freezes what is wrong.
-
-        Steward only.  `count` is cut at the end of the table.
-        """
-        count = min(count, _AUDIT_ROOM, self.sizes.cells - start)
-        out = ffi.new("s4_mismatch[]", max(1, count))
-        n = lib.s4_table_audit(self._t, start, count, out, count)
-        if n < 0:
-            self._raise(n, "audit")
-        records = _MISMATCH.iter_unpack(ffi.buffer(out, n * _MISMATCH.size))
-        found = [Mismatch._make(record) for record in records]
-        for budget in {mismatch.budget for mismatch in found}:
-            self.freeze(budget)
-        return found
