@@ -80,6 +80,7 @@ def one_round(all_bodies: list[list[bytes]]) -> list[int]:
     """The time of each request, sessions one after the other."""
     clock = [0]
     memory = Memory(BYTES_DEFAULT)
+    bytes(memory.words)  # mapped, as a worker's is after a while
     counters = memoryview(bytearray(8 * len(COUNTERS))).cast("q")
     watch = Watch(memory, Policies(Policy()))
     stage = Anomaly(watch, at_once, counters, frozenset(), lambda: clock[0])

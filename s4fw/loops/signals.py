@@ -33,7 +33,8 @@ BLOCK_LEVEL: Final = 2
 
 
 def storm(shared: Memory, key: int, now_ms: int) -> tuple[int, int]:
-    """Note a body; returns how many like it came in the last minute or ten, and the level."""
+    """Note a body; returns how many like it came in the last minute or ten, 1 for one that is new,
+    and the level."""
     first_ms = _seen_before(shared, key, now_ms)
     if first_ms < 0:
         return 1, 0
@@ -47,12 +48,12 @@ def storm(shared: Memory, key: int, now_ms: int) -> tuple[int, int]:
         ).cast("q")
     gap = now_ms - words[at + _LAST_MS]
     if gap < BURST_MS:
-        return words[at + _MINUTE], 0
+        return max(words[at + _MINUTE], 2), 0
     words[at + _LAST_MS] = now_ms
     before = words[at + _GAP_MS]
     words[at + _GAP_MS] = gap
     if before and gap * 2 >= before * 3:
-        return words[at + _MINUTE], 0  # it backs off, as it should
+        return max(words[at + _MINUTE], 2), 0  # it backs off, as it should
     tenths = gap // 100
     words[at + _SUM] += tenths
     words[at + _SQUARES] += tenths * tenths
@@ -62,7 +63,7 @@ def storm(shared: Memory, key: int, now_ms: int) -> tuple[int, int]:
     if minute >= STORM_BLOCK or ten >= STORM_LONG:
         is_ignoring = words[at + _GOOD] >= STORM_GOOD
         return max(minute, ten), BLOCK_LEVEL if is_ignoring or _is_regular(shared, at) else 1
-    return minute, WARN_LEVEL if minute >= STORM_WARN else 0
+    return max(minute, 2), WARN_LEVEL if minute >= STORM_WARN else 0
 
 
 def _seen_before(shared: Memory, key: int, now_ms: int) -> int:

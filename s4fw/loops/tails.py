@@ -101,8 +101,8 @@ class Tails:
         tail, at = self._seek(t)
         if at == count:
             return tail
-        start = 0 if tail is None else tail.start
-        if spans[-1][1] - spans[start][0] > bytes_max:
+        end = spans[count - 1][1]
+        if end > bytes_max and end - spans[0 if tail is None else tail.start][0] > bytes_max:
             return None
         if tail is not None:
             return self._continued(t, tail, at)
@@ -193,8 +193,9 @@ class Tails:
         back: list[str] = []
         start = at
         breath = t.spans[at][0] + BREATH_BYTES
+        is_long = t.spans[count - 1][1] > breath
         for index in range(at, count):
-            if t.spans[index][1] > breath:
+            if is_long and t.spans[index][1] > breath:
                 _breathe()
                 breath = t.spans[index][1] + BREATH_BYTES
             item = first if first is not None and index == at else self._item(t, index)

@@ -114,8 +114,10 @@ class Watch:
 
     def _look_for_storm(self, ask: Ask, policy: Policy, seen: Seen) -> None:
         digests = ask.transcript.digests
-        seen.storm = hash((hashed(digests[-1]), ask.caller, ask.model, ask.transcript.chain)) or 1
-        count, level = signals.storm(self._memory, seen.storm, ask.now_ms)
+        body = hash((hashed(digests[-1]), ask.caller, ask.model, ask.transcript.chain)) or 1
+        count, level = signals.storm(self._memory, body, ask.now_ms)
+        if count > 1:
+            seen.storm = body  # whether its answer is a good one matters
         if level:
             self._weigh(policy, seen, Finding(rules.STORM, 0, count), level)
 
