@@ -19,6 +19,7 @@ import uvloop
 from s4fw.admin.auth import Guard, is_loopback
 from s4fw.admin.facts import Event
 from s4fw.admin.server import AdminServer
+from s4fw.config.listeners import Admin
 from s4fw.config.schema import Config
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.ledger.table import TableBusy, TableFull
@@ -49,7 +50,9 @@ log = logging.getLogger(__name__)
 
 BOOKS_S = 0.05
 CATCH_UP_S = 0.002  # while rows wait: 128 rows each 2 ms are more than a worker can publish
-NICENESS = 10  # a worker that wakes up on the same core goes first
+# A worker that wakes up on the same core goes first.  Not with a ledger: on a core that is full,
+# whoever goes last gets a tenth of it, rings fill up, and workers refuse what cannot be recorded.
+NICENESS = 10
 CHORES_S = 1.0
 HINDSIGHT_S = 60.0
 
@@ -72,6 +75,7 @@ class Steward:
             self._table, self._clock, events, self._books, self._auditor, estate.started_s,
             estate.loops,
         )  # fmt: skip
+        self._server = AdminServer(self.facts, _guard_of(seat.config.admin))
         self._durability = Durability(
             self._table, CheckpointFiles(seat.config.paths.state), estate.demands, self._tell_of
         )
@@ -92,10 +96,7 @@ class Steward:
 
     async def live(self) -> int:
         """Until SIGTERM, or until the master is gone."""
-        admin = self._seat.config.admin
-        token = admin.token.get_secret_value() if admin.token else None
-        server = AdminServer(self.facts, Guard(token, is_loopback(admin.host)))
-        await server.start(self._seat.listener)
+        await self._server.start(self._seat.listener)
         Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
         self._keep_books()
         self._each(CHORES_S, self._chores)
@@ -104,7 +105,7 @@ class Steward:
         announce_up(self._seat)
         await self._over
         self._table.set_state(DRAINING)
-        await server.close()
+        await self._server.close()
         self._books.close()
         await self._alerts.close()
         await self._cloudwatch.close()
@@ -130,6 +131,7 @@ class Steward:
     def _adopt(self, config: Config, generation: int, prices_version: str) -> None:
         self._upkeep = Upkeep(self._table, config.share.budgets, self._clock)
         self.facts.adopt(config, generation, prices_version)
+        self._server.guard = _guard_of(config.admin)
         self._keeper.adopt(config)
         self._cloudwatch.adopt(config.cloudwatch)
         self._alerts.adopt(config)
@@ -228,8 +230,14 @@ class Steward:
 
 def run(seat: Seat) -> int:
     """The child's life; returns its exit code."""
-    with contextlib.suppress(OSError):  # a seccomp filter may forbid it: then it is as it was
-        os.nice(NICENESS)
+    if not seat.config.ledger.enabled:
+        with contextlib.suppress(OSError):  # a seccomp filter may forbid it: then it is as it was
+            os.nice(NICENESS)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     return loop.run_until_complete(Steward(seat, loop).live())
+
+
+def _guard_of(admin: Admin) -> Guard:
+    token, read_token = (t and t.get_secret_value() for t in (admin.token, admin.read_token))
+    return Guard(token, read_token, is_loopback(admin.host))
