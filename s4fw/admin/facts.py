@@ -6,7 +6,7 @@ wait for anything but memory.
 
 Composition, in the process that has a loop:
 
-    guard = Guard(token, is_loopback(host))           # admin.auth; raises when it would be open
+    guard = Guard(token, read_token, is_loopback(host))  # admin.auth; raises when it would be open
     server = AdminServer(facts, guard)                # admin.server
     await server.start(listening_socket)              # bound and listening; kept by its owner
     ...

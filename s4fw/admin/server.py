@@ -51,17 +51,20 @@ class _BodyTooLarge(Exception):
 
 
 class AdminServer:
-    """Serves `facts` to whom `guard` lets through, on a listening socket it is given."""
+    """Serves `facts` to whom `guard` lets through, on a listening socket it is given.
+
+    `guard` may be replaced: the next request is judged by the new one.
+    """
 
     def __init__(self, facts: Facts, guard: Guard) -> None:
         self._facts = facts
-        self._guard = guard
+        self.guard = guard
         self._server: asyncio.Server | None = None
         self._connections: dict[_Connection, asyncio.Task[None]] = {}
 
     def __repr__(self) -> str:
         state = "serving" if self._server is not None and self._server.is_serving() else "closed"
-        return f"<AdminServer {state} connections={len(self._connections)} {self._guard!r}>"
+        return f"<AdminServer {state} connections={len(self._connections)} {self.guard!r}>"
 
     async def start(self, listener: socket.socket) -> None:
         """Serve on a bound socket.  It belongs to the server from here on: pass a duplicate."""
@@ -104,7 +107,7 @@ class AdminServer:
         route = routes.get(head.method.decode()) if routes else None
         # What does not exist is judged like reading: only who may read learns which paths exist.
         access = route.access if route else Access.READ
-        denial = self._guard.judge(access, _values(head, b"authorization"))
+        denial = self.guard.judge(access, _values(head, b"authorization"))
         if denial is not None:
             challenge = (("www-authenticate", "Bearer"),) if denial.status == 401 else ()
             return api.error(denial.status, denial.code, denial.message, challenge)

@@ -109,18 +109,23 @@ def _configured(path: Path, env: Mapping[str, str]) -> tuple[str, str | None]:
     if port == 0:
         port = _chosen_port(paths.runtime)
     host = _HERE.get(admin.host, admin.host)
-    token = admin.token.get_secret_value() if admin.token is not None else None
+    known = admin.token or admin.read_token
+    token = known.get_secret_value() if known is not None else None
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}", token
 
 
 def _readable(section: Any, directory: Path) -> Any:
-    """The section without a token that cannot be had here: the answer will say if one is needed."""
+    """The section without tokens that cannot be had here: the answer will say if one is needed."""
     if not isinstance(section, dict):
         return {}
-    token = section.get("token")
-    is_unset = isinstance(token, Scalar) and token.is_broken
-    is_elsewhere = isinstance(token, dict) and not _can_open(directory, token.get("file"))
-    return {k: v for k, v in section.items() if k != "token" or not (is_unset or is_elsewhere)}
+    tokens = ("token", "read_token")
+    return {k: v for k, v in section.items() if k not in tokens or _can_have(v, directory)}
+
+
+def _can_have(token: Any, directory: Path) -> bool:
+    if isinstance(token, dict):
+        return _can_open(directory, token.get("file"))
+    return not (isinstance(token, Scalar) and token.is_broken)
 
 
 def _can_open(directory: Path, name: Any) -> bool:

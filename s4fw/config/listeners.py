@@ -133,6 +133,11 @@ class Admin(Section):
         " loopback and changes are refused.",
         None,
     )
+    read_token: Annotated[SecretStr, Secret(16)] | None = setting(
+        "Who sends it as a bearer token may read, but change nothing: for scrapers.  With it, and"
+        " without `token`, nobody may change anything.",
+        None,
+    )
     metric_labels: frozenset[Annotated[str, Choice(*METRIC_LABELS)]] = setting(
         "Dimensions beside tenant, feature, model and provider whose values may be labels of"
         " metrics, at most 500 of each.",
@@ -140,13 +145,21 @@ class Admin(Section):
     )
 
 
-def listener_problems(server: Server | None, admin: Admin | None) -> Iterator[tuple[str, str]]:
-    """What is wrong with the two together, as (path, sentence)."""
-    if admin is not None and admin.token is None and not is_loopback(admin.host):
+def _admin_problems(admin: Admin) -> Iterator[tuple[str, str]]:
+    tokens = [t.get_secret_value() for t in (admin.token, admin.read_token) if t is not None]
+    if not tokens and not is_loopback(admin.host):
         yield (
             "admin.host",
             "is reachable from other machines, so admin.token must be set (or use 127.0.0.1)",
         )
+    if len(tokens) != len(set(tokens)):
+        yield "admin.read_token", "is the same as admin.token, so who has it may change things"
+
+
+def listener_problems(server: Server | None, admin: Admin | None) -> Iterator[tuple[str, str]]:
+    """What is wrong with the two together, as (path, sentence)."""
+    if admin is not None:
+        yield from _admin_problems(admin)
     if server is None or admin is None or server.port != admin.port or not server.port:
         return
     any_host = {"0.0.0.0", "::"}

@@ -51,7 +51,7 @@ def _take_all_files() -> None:
 
 
 def _secrets_of(config: Config) -> list[str]:
-    secrets = [config.admin.token, config.server.sigv4_master]
+    secrets = [config.admin.token, config.admin.read_token, config.server.sigv4_master]
     if config.alerts.webhook is not None:
         secrets.append(config.alerts.webhook.secret)
     for upstream in config.upstreams.values():

@@ -239,5 +239,8 @@ def run(seat: Seat) -> int:
 
 
 def _guard_of(admin: Admin) -> Guard:
-    token, read_token = (t and t.get_secret_value() for t in (admin.token, admin.read_token))
+    token, read_token = (
+        None if secret is None else secret.get_secret_value()
+        for secret in (admin.token, admin.read_token)
+    )  # fmt: skip
     return Guard(token, read_token, is_loopback(admin.host))

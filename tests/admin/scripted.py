@@ -208,7 +208,7 @@ def listening(facts: ScriptedFacts | None = None, token: str | None = None) -> I
     facts = facts or ScriptedFacts()
     listener = socket.create_server(("127.0.0.1", 0))
     loop = asyncio.new_event_loop()
-    server = AdminServer(facts, Guard(token, is_loopback=True))
+    server = AdminServer(facts, Guard(token, None, is_loopback=True))
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:

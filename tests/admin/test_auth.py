@@ -7,6 +7,7 @@ import pytest
 from s4fw.admin.auth import (
     NO_TOKEN_SET,
     TOKEN_MISSING,
+    TOKEN_READS_ONLY,
     TOKEN_WRONG,
     Access,
     Denial,
@@ -16,8 +17,12 @@ from s4fw.admin.auth import (
 
 RIGHT = b"Bearer correct-horse"
 
-OPEN = Guard(None, is_loopback=True)
-LOCKED = Guard("correct-horse", is_loopback=False)
+LOOK = b"Bearer battery-staple"
+
+OPEN = Guard(None, None, is_loopback=True)
+LOCKED = Guard("correct-horse", None, is_loopback=False)
+SCRAPED = Guard("correct-horse", "battery-staple", is_loopback=False)
+ONLY_SCRAPED = Guard(None, "battery-staple", is_loopback=False)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +48,20 @@ LOCKED = Guard("correct-horse", is_loopback=False)
         (LOCKED, Access.READ, [b"Bearer CORRECT-HORSE"], TOKEN_WRONG),
         (LOCKED, Access.CHANGE, [RIGHT, b"Bearer other"], TOKEN_WRONG),
         (LOCKED, Access.CHANGE, [RIGHT, RIGHT], TOKEN_WRONG),
+        (LOCKED, Access.READ, [LOOK], TOKEN_WRONG),
+        (SCRAPED, Access.HEALTH, [], None),
+        (SCRAPED, Access.READ, [], TOKEN_MISSING),
+        (SCRAPED, Access.READ, [LOOK], None),
+        (SCRAPED, Access.READ, [RIGHT], None),
+        (SCRAPED, Access.READ, [b"Bearer other"], TOKEN_WRONG),
+        (SCRAPED, Access.READ, [LOOK, RIGHT], TOKEN_WRONG),
+        (SCRAPED, Access.CHANGE, [LOOK], TOKEN_READS_ONLY),
+        (SCRAPED, Access.CHANGE, [RIGHT], None),
+        (SCRAPED, Access.CHANGE, [b"Bearer other"], TOKEN_WRONG),
+        (ONLY_SCRAPED, Access.READ, [], TOKEN_MISSING),
+        (ONLY_SCRAPED, Access.READ, [LOOK], None),
+        (ONLY_SCRAPED, Access.READ, [RIGHT], TOKEN_WRONG),
+        (ONLY_SCRAPED, Access.CHANGE, [LOOK], NO_TOKEN_SET),
     ],
 )
 def test_judge_each_rule_gives_its_verdict(
@@ -55,14 +74,16 @@ def test_judge_each_rule_gives_its_verdict(
 def test_guard_without_token_beyond_loopback_refuses_to_exist() -> None:
     """A listener that is open to the network must not start, whatever checked before."""
     with pytest.raises(ValueError, match="needs a token"):
-        Guard(None, is_loopback=False)
+        Guard(None, None, is_loopback=False)
 
 
 @pytest.mark.parametrize("token", ["", "  "])
 def test_guard_empty_token_refuses_to_exist(token: str) -> None:
     """An unset variable expands to nothing; nothing must not become the password."""
     with pytest.raises(ValueError, match="empty"):
-        Guard(token, is_loopback=True)
+        Guard(token, None, is_loopback=True)
+    with pytest.raises(ValueError, match="empty"):
+        Guard("correct-horse", token, is_loopback=True)
 
 
 def test_guard_repr_hides_the_token() -> None:

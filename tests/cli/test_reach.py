@@ -29,6 +29,14 @@ def test_reach_configuration_names_address_and_token(tmp_path: Path) -> None:
     assert "<AdminClient http://127.0.0.1:9191 with token>" == found(path)
 
 
+def test_reach_takes_the_token_that_this_user_may_read(tmp_path: Path) -> None:
+    """Who may only look has a file of their own; the other one is not theirs to open."""
+    (tmp_path / "look").write_text(f"{TOKEN}\n")
+    tokens = "token: {file: none-of-yours}, read_token: {file: look}"
+    path = config(tmp_path, f"admin: {{port: 9191, {tokens}}}\n")
+    assert "<AdminClient http://127.0.0.1:9191 with token>" == found(path)
+
+
 def test_reach_without_anything_takes_the_default_port(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,7 +32,7 @@ def laid_out(folder: Path, target: str, token: str) -> Path:
     text = (MONITORING / "prometheus.yml").read_text("utf-8")
     for old, new in (
         ("s4fw:9090", target),
-        ("/run/secrets/admin-token", str(folder / "token")),
+        ("/run/secrets/read-token", str(folder / "token")),
         ("_interval: 15s", "_interval: 1s"),  # a check does not wait that long
     ):
         assert old in text
@@ -112,7 +112,7 @@ def check_scraped(workshop: Workshop) -> str:
     folder.mkdir()
     budget = {"id": "all", "per": [], "window": "day", "limit_usd": "1"}
     with Simulator(folder) as simulator:
-        config = firewall_config(simulator, [budget], admin={"token": TOKEN})
+        config = firewall_config(simulator, [budget], admin={"read_token": TOKEN})
         with Firewall(folder, config) as firewall:
             assert 401 == _bare(f"{firewall.admin_url}/metrics")
             assert 200 == post_chat(firewall.base_url).status

@@ -18,7 +18,8 @@ from tests.deploy.check import ROOT
 from tests.deploy.containers import COMPOSE, CONTAINERFILE
 from tests.deploy.monitoring import GRAFANA, MONITORING, laid_out
 
-MADE_BY_HAND = {"s4fw.yaml", "admin-token", "grafana-password"}  # the head of the file says how
+# The head of the file says how.
+MADE_BY_HAND = {"s4fw.yaml", "admin-token", "read-token", "grafana-password"}
 
 
 def compose() -> dict[str, Any]:
@@ -103,15 +104,17 @@ def test_grafana_finds_its_source_and_the_dashboard() -> None:
 def test_configuration_in_the_head_is_one_the_firewall_takes(tmp_path: Path) -> None:
     """People copy it; the listeners must be reachable by the others, and the token demanded."""
     head = COMPOSE.read_text("utf-8").partition("name: s4fw")[0]
-    lines = re.findall(r"^#   ((?:server|admin): +\{.*\})$", head, re.MULTILINE)
-    assert 2 == len(lines)
-    token = tmp_path / "admin-token"
-    token.write_text("0123456789abcdef\n")
-    text = "\n".join(lines).replace("/run/secrets/admin-token", str(token))
+    lines = re.findall(r"^#   ((?:server|admin):.*|  \w+: .*)$", head, re.MULTILINE)
+    text = "\n".join(lines)
+    for name in ("admin-token", "read-token"):
+        (tmp_path / name).write_text(f"0123456789abcdef-{name}\n")
+        assert f"/run/secrets/{name}" in text
+    text = text.replace("/run/secrets", str(tmp_path))
     config = parse(f"{text}\nupstreams: {{openai: {{base_url: https://x.example}}}}", "x", {})
     assert ("0.0.0.0", "0.0.0.0") == (config.server.host, config.admin.host)
     assert (8080, 9090) == (config.server.port, config.admin.port)
     assert config.admin.token is not None
+    assert config.admin.read_token is not None
 
 
 def test_image_is_built_of_what_it_copies_and_of_nothing_beside() -> None:

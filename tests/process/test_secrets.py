@@ -109,6 +109,25 @@ def test_data_port_tells_no_figure(firewall: Start, simulator: Simulator) -> Non
         assert b"s4fw_" not in answer.body
 
 
+def test_admin_tokens_change_with_a_reload(firewall: Start, simulator: Simulator) -> None:
+    """A leaked token is worth nothing without a restart, and a scraper's never moves anything."""
+    first = {"token": "change-0123456789", "read_token": "look-0123456789ab"}
+    config = with_key(simulator, KEY) | {"admin": {"port": 0, **first}}
+    fw = firewall(config)
+
+    def status(method: str, path: str, token: str) -> int:
+        headers = {"authorization": f"Bearer {token}"}
+        return fetch(fw.admin_url + path, method, headers=headers).status
+
+    look, freeze = ("GET", "/v1/budgets"), ("POST", "/v1/freeze?scope=all")
+    assert (200, 403) == (status(*look, "look-0123456789ab"), status(*freeze, "look-0123456789ab"))
+    assert 200 == status(*look, "change-0123456789")
+    fw.reload(config | {"admin": {"port": 0, "read_token": "other-0123456789"}})
+    wait_until(lambda: 200 == status(*look, "other-0123456789"), 10)
+    assert (401, 401) == (status(*look, "look-0123456789ab"), status(*look, "change-0123456789"))
+    assert 403 == status(*freeze, "other-0123456789")
+
+
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 def test_default_configuration_connects_to_its_upstream_and_to_nothing_else(
     simulator: Simulator, tmp_path: Path
