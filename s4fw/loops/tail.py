@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from mypy_extensions import mypyc_attr
+
 from s4fw.core.transcript import Item
 from s4fw.loops.turn import KEY, Turn
 
@@ -12,6 +14,7 @@ _SECRET: Final = KEY.hex()  # texts are hashed as they are, without a copy; this
 JOINTS: Final = 24  # identities of items that a tail keeps
 
 
+@mypyc_attr(acyclic=True)  # thousands are kept
 class Tail:
     """What is known of a transcript up to one of its items."""
 

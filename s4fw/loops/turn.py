@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from mypy_extensions import i64  # a machine word where compiled, an int elsewhere
+from mypy_extensions import i64, mypyc_attr  # i64: a machine word where compiled
 
 KEY: Final = os.urandom(16)  # before any fork: all processes of a tree agree
 
@@ -56,6 +56,7 @@ def hashed(data: bytes) -> int:
     return hash(KEY + data)
 
 
+@mypyc_attr(acyclic=True)  # thousands are kept: the collector would walk through them for nothing
 class Turn:
     """What one turn did and got, as hashes and flags.
 
