@@ -77,7 +77,6 @@ class Request:
         "opaque_file_tokens",
         "output_tokens_extra",
         "output_tokens_max",
-        "output_tokens_named",
         "path",
         "prefix",
         "query",
@@ -110,9 +109,6 @@ class Request:
         self.stream = False
         self.choices = 1  # how many answers are generated and billed
         self.output_tokens_max: int | None = None  # of one choice; None: the model's own maximum
-        # The largest bound under any name.  One that only some models obey bounds nothing, but the
-        # output may be that long.
-        self.output_tokens_named = 0
         self.output_tokens_extra = 0  # output tokens beside those, of one choice (predictions)
         self.tier: str | None = None
         self.speed: str | None = None  # of those that are billed apart, "fast"

@@ -186,18 +186,14 @@ class Exceed:
 
     @staticmethod
     def _is_asked_within_bounds(x: Exchange) -> bool:
-        """Whether the other model takes that much; the output is lowered to what it gives, and
-        priced anew."""
+        """Whether the other model takes that much, asked for no more output than it gives."""
         row = x.price
         if row.max_in is not None and x.quote_tokens_in > row.max_in * x.request.choices:
             return False
         asked = x.request.output_tokens_max
         if asked is None or row.max_out is None or asked <= row.max_out:
             return True
-        if not x.route.dialect.lower_output(x, row.max_out):
-            return False
-        price.price(x)
-        return True
+        return x.route.dialect.lower_output(x, row.max_out)
 
 
 class Before:

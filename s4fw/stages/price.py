@@ -8,18 +8,13 @@ from s4fw.units import NUSD_MAX
 
 
 def output_bound(x: Exchange) -> int:
-    """The most tokens of one choice: what the request asks for, else what the model gives.
-
-    What is asked counts also above the model's maximum: if the price row is right, the provider
-    refuses it and nothing is charged; if it is not, the answer is as long as was asked.
-    """
+    """The most tokens of one choice: what the request asks for, and never more than the model
+    gives."""
     bound, most = x.request.output_tokens_max, x.price.max_out
-    if most == 0:  # a model of vectors; what it calls `max_tokens` cuts its input
-        return 0
-    if bound is not None:
-        return bound
-    assert isinstance(most, int), "a request without any bound was refused"
-    return max(most, x.request.output_tokens_named)
+    if bound is None or (most is not None and most < bound):
+        bound = most
+    assert isinstance(bound, int), "a request without any bound was refused"
+    return bound
 
 
 def price(x: Exchange) -> None:
@@ -46,11 +41,9 @@ def worst_case(x: Exchange, output_tokens: int) -> tuple[int, int]:
 
 
 def affordable(x: Exchange, left_nusd: int, least: int) -> int | None:
-    """The highest bound of the output that `left_nusd` pays for: at least `least`, lower than the
-    present one, and no higher than what the model gives; None where there is none."""
-    low, high, most = least, output_bound(x) - 1, x.price.max_out
-    if most is not None and most < high:
-        high = most
+    """The highest bound of the output that `left_nusd` pays for: at least `least`, and lower than
+    the present one; None where there is none."""
+    low, high = least, output_bound(x) - 1
     if low > high or worst_case(x, low)[1] > left_nusd:
         return None
     while low < high:  # the price grows with the bound, so `low` always fits

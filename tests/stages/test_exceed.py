@@ -85,14 +85,6 @@ def test_clamp_never_below_the_minimum(tmp_path: Path, base: int) -> None:
         assert (0, 0) == (x.clamped_to, play.count("clamped"))
 
 
-def test_clamp_never_asks_for_more_than_the_model_gives(tmp_path: Path, base: int) -> None:
-    """What was asked is held as it was asked; a bound that we choose is one that can be met."""
-    limit = base + 9000 * OUTPUT_NUSD
-    with Play(tmp_path, budget(limit, clamp={"min_output_tokens": 10})) as play:
-        x = play.ask(max_tokens=20_000)
-        assert 4096 == x.clamped_to == sent_body(x)["max_tokens"]
-
-
 def test_clamp_leaves_alone_who_asked_for_less_than_the_minimum(tmp_path: Path, base: int) -> None:
     """The caller's own bound is lower than what a clamp may give."""
     limit = base + 4 * OUTPUT_NUSD

@@ -19,7 +19,6 @@ from tests.samples import sample
 
 ALL = [{"id": "all", "per": [], "window": "day", "limit_usd": "1000"}]
 CONTEXT = 1_050_000  # of gpt-5.5, in the shipped prices
-NOVA_MAX = 10_000  # the output of amazon.nova-lite, there
 
 
 @pytest.fixture
@@ -105,43 +104,14 @@ def test_prompts_of_a_list_are_each_held_as_an_answer(play: Play) -> None:
     assert 300 == x.quote_tokens_out
 
 
-def test_bound_beyond_any_money_is_refused_by_the_budget(play: Play) -> None:
-    """What many answers of any length could cost is more than an amount can say."""
-    body = {"model": "mock-large", "prompt": ["x"] * 2_000, "best_of": 128}
-    x = ask(play, "/v1/completions", body | {"max_tokens": 2**31 - 1})
-    assert x.block is not None
-    assert ("budget_exceeded", NUSD_MAX) == (x.block.code.name, x.quote_nusd)
-
-
-@pytest.mark.parametrize(
-    ("operation", "members", "expected"),
-    [
-        ("converse", {}, NOVA_MAX),
-        ("converse", {"additionalModelRequestFields": {"max_tokens": 7}}, NOVA_MAX),
-        ("converse", {"additionalModelRequestFields": {"max_tokens": 70_000}}, 70_000),
-        ("converse", {"inferenceConfig": {"maxTokens": 7}}, 7),
-        ("invoke", {"max_tokens": 7}, NOVA_MAX),
-        ("invoke", {"max_tokens": 70_000}, 70_000),
-        ("invoke", {"inferenceConfig": {"maxTokens": 7}}, 7),
-    ],
-)
-def test_bound_under_a_name_that_only_some_models_obey_never_lowers_the_hold(
-    tmp_path: Path, operation: str, members: dict[str, Any], expected: int
-) -> None:
-    """The model may take it for the bound, or its own maximum: whatever is more."""
-    body: dict[str, Any] = {"messages": [{"role": "user", "content": [{"text": "hi"}]}], **members}
-    with Play(tmp_path, ALL, upstreams={"bedrock": {"region": "us-east-1"}}) as play:
-        x = ask(play, f"/model/amazon.nova-lite-v1:0/{operation}", body)
-        assert x.block is None, x.block
-        assert expected == x.quote_tokens_out
-
-
-def test_model_of_vectors_gives_no_output_whatever_a_request_names(tmp_path: Path) -> None:
-    """Cohere's `max_tokens` says where an input is cut."""
-    body = {"texts": ["hi"], "input_type": "search_document", "max_tokens": 128_000}
-    with Play(tmp_path, ALL, upstreams={"bedrock": {"region": "us-east-1"}}) as play:
-        x = ask(play, "/model/cohere.embed-v4:0/invoke", body)
-        assert (None, 0) == (x.block, x.quote_tokens_out)
+def test_price_beyond_any_money_is_refused_by_the_budget(tmp_path: Path) -> None:
+    """What many long answers could cost is more than an amount can say."""
+    own = {"input_usd_per_mtok": "1", "output_usd_per_mtok": "1000", "max_output_tokens": 10**8}
+    with Play(tmp_path, ALL, pricing={"overrides": {"own-text": own}}) as play:
+        body = {"model": "own-text", "prompt": ["x"] * 2_000, "best_of": 128}
+        x = ask(play, "/v1/completions", body)
+        assert x.block is not None
+        assert ("budget_exceeded", NUSD_MAX) == (x.block.code.name, x.quote_nusd)
 
 
 def test_inputs_of_an_embedding_model_without_a_tokenizer_may_each_fill_its_context(

@@ -64,7 +64,6 @@ def read(request: Request) -> None:
     if not request.runs or "messages" not in document.members:
         raise Refusal(INVALID_REQUEST, "the body needs `messages`")
     request.choices = settings.choices
-    request.output_tokens_named = settings.output_tokens_max or 0
     if BOUND in settings.names:  # what else was found makes it larger, never replaces it
         request.output_tokens_max = settings.output_tokens_max
 

@@ -100,7 +100,6 @@ def _read_loose(request: Request) -> None:
             _read_own({name: value}, names, own)
         _add_content(request, document, name, kind)
     request.choices = settings.choices
-    request.output_tokens_named = settings.output_tokens_max or 0
     if own.output_tokens_max is not None:  # what else was found makes it larger, never replaces it
         request.output_tokens_max = settings.output_tokens_max
 
