@@ -25,7 +25,7 @@ Start = Callable[..., Firewall]
 JSON = {"content-type": "application/json"}
 BUDGETS = [
     {"id": "all", "per": [], "window": "total", "limit_usd": "100"},
-    {"id": "tenant-day", "per": ["tenant"], "window": "day", "limit_usd": "50"},
+    {"id": "tenant-month", "per": ["tenant"], "window": "month", "limit_usd": "50"},
 ]
 
 
