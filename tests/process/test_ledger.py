@@ -268,5 +268,5 @@ def test_reads_say_what_kind_of_answer_it_was(firewall: Start, simulator: Simula
     assert paid["id"] == answer.headers["x-s4fw-request-id"]
     assert paid["uncached_input"] > 0
     assert paid["output"] > 0
-    assert "all;tenant-day{tenant=acme}" == paid["budgets"]
+    assert "all;tenant-month{tenant=acme}" == paid["budgets"]
     assert ("block", "unknown_model") == (refused["kind"], refused["code"])
