@@ -8,13 +8,14 @@ rate with at most six decimals is exact.
 from __future__ import annotations
 
 import re
+from typing import Final
 
-NUSD_PER_USD = 1_000_000_000
-PUSD_PER_NUSD = 1_000
+NUSD_PER_USD: Final = 1_000_000_000
+PUSD_PER_NUSD: Final = 1_000
 
-NUSD_MAX = 2**62  # half of int64: a sum of two amounts never overflows in the counter table
+NUSD_MAX: Final = 2**62  # half of int64: a sum of two amounts never overflows in the counter table
 
-_DECIMAL = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))?")  # not \d: that is any script's digits
+_DECIMAL: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))?")  # not \d: that is any script's digits
 
 
 def ceil_div(dividend: int, divisor: int) -> int:

@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
-DIMENSIONS = ("key", "tenant", "feature", "customer", "agent", "session", "model", "provider")
-DIMENSION_INDEX = {name: index for index, name in enumerate(DIMENSIONS)}
+from typing import Final
 
-UNATTRIBUTED = "unattributed"
-OTHER = "other"
+DIMENSIONS: Final = (
+    "key", "tenant", "feature", "customer", "agent", "session", "model", "provider",
+)  # fmt: skip
+DIMENSION_INDEX: Final = {name: index for index, name in enumerate(DIMENSIONS)}
+
+UNATTRIBUTED: Final = "unattributed"
+OTHER: Final = "other"
 
 # Dimensions that always have a value; a budget on one of the others applies only where it is given.
-DEFAULTED = ("tenant", "feature", "customer")
+DEFAULTED: Final = ("tenant", "feature", "customer")
 
-VALUE_BYTES_MAX = 128
+VALUE_BYTES_MAX: Final = 128
 
 
 class Attribution:

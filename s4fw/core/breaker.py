@@ -13,13 +13,13 @@ lets another one through.  So no state waits for an event that may never come.
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.counter import COUNTER_INDEX, COUNTERS
 
-_OPENED = COUNTER_INDEX["breaker_opened"]
-_REFUSED = COUNTER_INDEX["breaker_refused"]
-_OPEN = COUNTER_INDEX["breakers_open"]
+_OPENED: Final = COUNTER_INDEX["breaker_opened"]
+_REFUSED: Final = COUNTER_INDEX["breaker_refused"]
+_OPEN: Final = COUNTER_INDEX["breakers_open"]
 
 
 class Limits(Protocol):

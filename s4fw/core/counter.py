@@ -8,6 +8,7 @@ generated from this list.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Counter:
     per_unit: int = 1
 
 
-COUNTERS = (
+COUNTERS: Final = (
     Counter("connections", "connections", "Connections accepted from callers."),
     Counter("requests", "requests", "Requests whose head was read completely."),
     Counter("allowed", "requests", "Requests that passed every stage and were forwarded."),
@@ -70,9 +71,11 @@ COUNTERS = (
     Counter("breaker_refused", "requests", "Requests not sent because their upstream was down."),
     Counter("breakers_open", "upstreams", "Upstreams that are taken to be down (a gauge)."),
 )
-COUNTER_INDEX = {counter.name: index for index, counter in enumerate(COUNTERS)}
+COUNTER_INDEX: Final = {counter.name: index for index, counter in enumerate(COUNTERS)}
 # Places of a worker's counter area, from here on, that hold learned token factors instead: see
 # `s4fw.tokens.factors`.
-FACTORS_AT = 48
+FACTORS_AT: Final = 48
 assert len(COUNTERS) <= FACTORS_AT
-GAUGES = frozenset({"in_flight", "open_connections", "breakers_open"})  # 0 for the next owner
+GAUGES: Final = frozenset(
+    {"in_flight", "open_connections", "breakers_open"}
+)  # 0 for the next owner

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 from time import monotonic_ns
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from s4fw.core.attribution import Attribution
 from s4fw.core.dialect import Meter, Route
@@ -63,7 +63,7 @@ class _RequestIds:
         self._pool, self._at = b"", 0
 
 
-_ids = _RequestIds()
+_ids: Final = _RequestIds()
 os.register_at_fork(after_in_child=_ids.forget)  # two processes must never share a pool
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic_ns
+from typing import Final
 
 from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
@@ -24,7 +25,7 @@ from s4fw.core.stage import Admitted, Stage
 from s4fw.core.verdict import Block, Verdict
 from s4fw.errors import INTERNAL_ERROR, Refusal
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 
 class Pipeline:

@@ -7,6 +7,7 @@ provider's own usage.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 
 class Reason(IntEnum):
@@ -36,4 +37,4 @@ class Reason(IntEnum):
     FAILED = 41
 
 
-ACCRUED = frozenset(reason for reason in Reason if 10 <= reason < 30)
+ACCRUED: Final = frozenset(reason for reason in Reason if 10 <= reason < 30)

@@ -8,7 +8,7 @@ what was metered.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.transcript import Transcript
 
@@ -20,7 +20,7 @@ Measure = Callable[[Any], tuple[list[str], int]]
 # than plain input, by how long it is kept.
 CACHE_NONE, CACHE_5M, CACHE_1H, CACHE_30M, CACHE_12H = range(5)
 
-NO_LABELS: Mapping[str, str] = {}
+NO_LABELS: Final[Mapping[str, str]] = {}
 
 
 class Run:

@@ -41,7 +41,7 @@ class Item:
         self.ids = ids  # of calls and results: fresh each time, so they tell this item from others
 
 
-_ROLE = re.compile(rb'\{\s*"role"\s*:\s*"([a-z]+)"')
+_ROLE: Final = re.compile(rb'\{\s*"role"\s*:\s*"([a-z]+)"')
 
 Reader = Callable[[Any], Item]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.errors import Code
 
 # Some SDKs obey any delay, an hour too; others ignore what is beyond a minute.
-RETRY_AFTER_MAX_S = 60
+RETRY_AFTER_MAX_S: Final = 60
 
 
 class Block:

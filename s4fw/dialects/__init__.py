@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Final
 
 from s4fw.core.dialect import Dialect, Route
 from s4fw.core.verdict import Block
@@ -18,13 +19,13 @@ from s4fw.dialects.bedrock import paths as bedrock
 from s4fw.dialects.openai import routes as openai
 from s4fw.errors import ENDPOINT_NOT_GOVERNED, INVALID_REQUEST, METHOD_NOT_ALLOWED
 
-OPENAI = openai.OPENAI
-ANTHROPIC = Anthropic()
-BEDROCK = Bedrock()
-BEDROCK_PATHS = bedrock.Paths(BEDROCK)
+OPENAI: Final = openai.OPENAI
+ANTHROPIC: Final = Anthropic()
+BEDROCK: Final = Bedrock()
+BEDROCK_PATHS: Final = bedrock.Paths(BEDROCK)
 
 # Raw path -> method -> route.
-ROUTES: dict[bytes, dict[bytes, Route]] = {
+ROUTES: Final[dict[bytes, dict[bytes, Route]]] = {
     **openai.table(),
     **own.table(),
     b"/v1/messages": {
@@ -41,14 +42,16 @@ ROUTES: dict[bytes, dict[bytes, Route]] = {
     },
 }
 
-_VERSION = b"anthropic-version"  # every request of its SDKs has it
+_VERSION: Final = b"anthropic-version"  # every request of its SDKs has it
 
 # What some server on the way might decode into another path or another header line: control bytes
 # raw or encoded, encoded dots, backslashes, dot segments.
-_UNSAFE = re.compile(rb"[\x00-\x20\x7f\\]|%(?:[01][0-9A-Fa-f]|7[Ff]|2[Ee]|5[Cc])|/\.{1,2}(?:/|$)")
+_UNSAFE: Final = re.compile(
+    rb"[\x00-\x20\x7f\\]|%(?:[01][0-9A-Fa-f]|7[Ff]|2[Ee]|5[Cc])|/\.{1,2}(?:/|$)"
+)
 
 
-NO_HEADERS: Mapping[bytes, bytes] = {}
+NO_HEADERS: Final[Mapping[bytes, bytes]] = {}
 
 
 def match(
@@ -88,7 +91,7 @@ def match(
 
 
 # Paths of Anthropic's, governed or not: messages and their batches, the legacy completions.
-_ANTHROPIC_PATH = re.compile(rb"/anthropic/|/v1/(?:messages|complete)(?:/|$)")
+_ANTHROPIC_PATH: Final = re.compile(rb"/anthropic/|/v1/(?:messages|complete)(?:/|$)")
 
 
 def dialect_of(raw_path: bytes, headers: Mapping[bytes, bytes] = NO_HEADERS) -> Dialect:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from s4fw.core.usage import Usage
 
 # No exchange of any model comes near; beyond it is no count but a fault.
-COUNT_MAX = 10**9
+COUNT_MAX: Final = 10**9
 
 # A whole answer is kept for parsing up to this size; a larger one is relayed and charged at worst
 # case.  It is what a stream's last event may have, which repeats the answer (WIRE: 32 MB).
-DOCUMENT_BYTES_MAX = 32 * 1024 * 1024
+DOCUMENT_BYTES_MAX: Final = 32 * 1024 * 1024
 
 # Reads the usage out of one JSON object of an answer: None where there is none.  Raises ValueError
 # when a usage is there and is none: negative, not integers, without its main counts.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.verdict import Block
 from s4fw.errors import Retry
 
-PREFIX = "S4 Firewall: "  # nobody shall look for the fault at the provider
+PREFIX: Final = "S4 Firewall: "  # nobody shall look for the fault at the provider
 
 
 def part(block: Block, request_id: str) -> dict[str, Any]:

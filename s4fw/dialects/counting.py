@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable
+from typing import Final
 
 import orjson
 
@@ -17,15 +18,15 @@ from s4fw.dialects.strictjson import Document
 
 # POST /v1/messages/count_tokens, /v1/responses/input_tokens, and Bedrock's CountTokens (their
 # SDKs' parameters, anthropic 2.12, openai 3.54, botocore 1.44.5).
-_OF_MESSAGES = (
+_OF_MESSAGES: Final = (
     *("model", "messages", "system", "tools", "tool_choice", "thinking", "prefill"),
     *("cache_control", "output_config", "speed", "context_management", "mcp_servers"),
 )
-_OF_RESPONSES = (
+_OF_RESPONSES: Final = (
     *("model", "input", "instructions", "tools", "tool_choice", "text", "reasoning"),
     *("parallel_tool_calls", "truncation"),
 )
-_OF_CONVERSE = ("messages", "system", "toolConfig", "additionalModelRequestFields")
+_OF_CONVERSE: Final = ("messages", "system", "toolConfig", "additionalModelRequestFields")
 
 
 class Question:

@@ -23,21 +23,22 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from typing import Final
 from zlib import crc32
 
 # The SDKs' own limits: botocore refuses headers beyond 128 KiB and payloads beyond 24 MiB.
-HEADERS_BYTES_MAX = 128 * 1024
-PAYLOAD_BYTES_MAX = 24 * 1024 * 1024
+HEADERS_BYTES_MAX: Final = 128 * 1024
+PAYLOAD_BYTES_MAX: Final = 24 * 1024 * 1024
 
-_PRELUDE = struct.Struct(">III")
-_CRC = struct.Struct(">I")
-_STRING_LENGTH = struct.Struct(">H")
-_OVERHEAD = _PRELUDE.size + _CRC.size
+_PRELUDE: Final = struct.Struct(">III")
+_CRC: Final = struct.Struct(">I")
+_STRING_LENGTH: Final = struct.Struct(">H")
+_OVERHEAD: Final = _PRELUDE.size + _CRC.size
 
 _STRING, _BYTES = 7, 6
 # Bytes of the values that have a fixed length, by type: true, false, byte, short, integer, long,
 # timestamp, uuid.
-_FIXED = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+_FIXED: Final = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 
 
 class Frame:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from s4fw.dialects.strictjson import ARRAY, OBJECT, Document
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, Refusal
 
-MODEL = re.compile(r"[A-Za-z0-9._:/@-]{1,256}")
-TOKENS_MAX = 2**31 - 1  # of a field that bounds tokens
-LABEL_CHARS_MAX = 1024  # of a field that says who pays; no documented one is longer than 512
+MODEL: Final = re.compile(r"[A-Za-z0-9._:/@-]{1,256}")
+TOKENS_MAX: Final = 2**31 - 1  # of a field that bounds tokens
+LABEL_CHARS_MAX: Final = 1024  # of a field that says who pays; no documented one is longer than 512
 
-_NAMES_REMEMBERED_MAX = 4096
+_NAMES_REMEMBERED_MAX: Final = 4096
 
 
 def fold(name: str) -> str:

@@ -5,12 +5,14 @@ See `s4fw.stages.own`.  Nothing of them goes to an upstream.
 
 from __future__ import annotations
 
+from typing import Final
+
 from s4fw.core.dialect import Route
 from s4fw.dialects.openai.routes import OPENAI
 
-PROVIDER = "s4fw"
-BUDGET = Route("s4fw.budget", OPENAI, False, b"/v1/s4fw/budget", PROVIDER)
-OUTCOME = Route("s4fw.outcome", OPENAI, False, b"/v1/s4fw/outcome", PROVIDER)
+PROVIDER: Final = "s4fw"
+BUDGET: Final = Route("s4fw.budget", OPENAI, False, b"/v1/s4fw/budget", PROVIDER)
+OUTCOME: Final = Route("s4fw.outcome", OPENAI, False, b"/v1/s4fw/outcome", PROVIDER)
 
 
 def table() -> dict[bytes, dict[bytes, Route]]:

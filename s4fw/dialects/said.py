@@ -6,15 +6,17 @@ where it differs: letters that no normalisation of a text takes away.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
-_LETTERS = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
-SEPARATOR = "\x1f"
+_LETTERS: Final = str.maketrans("0123456789abcdef", "ghijklmnopqrstuv")
+SEPARATOR: Final = "\x1f"
 
 # What moves from message to message, or is drawn anew for each answer.
-_VOLATILE = frozenset({"cache_control", "prompt_cache_breakpoint", "id", "annotations", "logprobs"})
+_VOLATILE: Final = frozenset(
+    {"cache_control", "prompt_cache_breakpoint", "id", "annotations", "logprobs"}
+)
 
 
 def mark(value: Any) -> str:

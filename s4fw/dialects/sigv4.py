@@ -23,20 +23,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
 from urllib.parse import quote_from_bytes
 
-ALGORITHM = b"AWS4-HMAC-SHA256"
-EMPTY_SHA256 = hashlib.sha256(b"").hexdigest().encode()
+ALGORITHM: Final = b"AWS4-HMAC-SHA256"
+EMPTY_SHA256: Final = hashlib.sha256(b"").hexdigest().encode()
 # One key for each day, region and service; credentials change a few times a day.
-KEYS_REMEMBERED = 256
+KEYS_REMEMBERED: Final = 256
 
-_AUTHORIZATION = re.compile(
+_AUTHORIZATION: Final = re.compile(
     rb"AWS4-HMAC-SHA256 +"
     rb"Credential=([!-+.0-~-]{1,128})/([0-9]{8})/([a-z0-9-]{1,32})/([a-z0-9-]{1,32})/aws4_request"
     rb"[ ,]+SignedHeaders=([!-+.-~-]{1,4096})"
     rb"[ ,]+Signature=([0-9a-f]{64})"
 )
-_STAMP = re.compile(rb"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
+_STAMP: Final = re.compile(rb"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ LF, CRLF or CR; a blank line ends an event; comments and unknown fields are igno
 from __future__ import annotations
 
 import re
+from typing import Final
 
 # Two line ends in a row.  The groups are atomic: a lone CRLF must not count as CR and LF.
-_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+_BLANK_LINE: Final = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
 # The terminal event of a long answer repeats the whole answer (WIRE: allow 32 MB).
-EVENT_BYTES_MAX = 32 * 1024 * 1024
+EVENT_BYTES_MAX: Final = 32 * 1024 * 1024
 
 
 class EventCutter:

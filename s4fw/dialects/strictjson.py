@@ -14,7 +14,7 @@ import os
 import struct
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import orjson
 
@@ -24,7 +24,7 @@ from s4fw.errors import DUPLICATE_KEY, INVALID_REQUEST, Refusal
 OBJECT, ARRAY, STRING, NUMBER, TRUE, FALSE, NULL = range(7)
 
 # In the order of the codes in native/s4_json_api.h.
-_PROBLEMS = (
+_PROBLEMS: Final = (
     "",
     "the body is not a JSON object",
     "the JSON body is cut short",
@@ -47,19 +47,19 @@ _PROBLEMS = (
 )
 
 # at, member_count, span_count, value_count, long_count, veiled
-_HEAD = struct.Struct("=IIIIII8x")
-_MEMBER = struct.Struct("=IIIIIIBBB5x")
-_SPAN = struct.Struct("=II")
-_MEMBERS_AT = _HEAD.size
-_SPANS_AT = _MEMBERS_AT + _MEMBER.size * lib.S4_JSON_TOP_MAX
-_LONGS_AT = _SPANS_AT + 8 * lib.S4_JSON_ITEMS_MAX
-_DIGEST_BYTES = 16
+_HEAD: Final = struct.Struct("=IIIIII8x")
+_MEMBER: Final = struct.Struct("=IIIIIIBBB5x")
+_SPAN: Final = struct.Struct("=II")
+_MEMBERS_AT: Final = _HEAD.size
+_SPANS_AT: Final = _MEMBERS_AT + _MEMBER.size * lib.S4_JSON_TOP_MAX
+_LONGS_AT: Final = _SPANS_AT + 8 * lib.S4_JSON_ITEMS_MAX
+_DIGEST_BYTES: Final = 16
 
 Span = tuple[int, int]
 
 
 # A body may be scanned in a thread beside the loop's, so each thread has a work area of its own.
-_areas = threading.local()
+_areas: Final = threading.local()
 
 
 def _work_area() -> tuple[Any, memoryview]:

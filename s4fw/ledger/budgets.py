@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from time import monotonic_ns
+from typing import Final
 
 from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS, OTHER, Attribution
 from s4fw.core.counter import COUNTER_INDEX
@@ -38,14 +39,14 @@ from s4fw.ledger.table import StaleValue, Table, TableBusy, TableFull
 from s4fw.ledger.window import Clock, end_of
 from s4fw.units import NUSD_MAX
 
-PRICE_DIMENSION = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
-TOOLS_DIMENSION = PRICE_DIMENSION + 1  # and the names of tools that are offered together
-TOOLS_MAX = 2048
+PRICE_DIMENSION: Final = BUDGET_DIMENSION + 1  # the versions of the price table are interned too
+TOOLS_DIMENSION: Final = PRICE_DIMENSION + 1  # and the names of tools that are offered together
+TOOLS_MAX: Final = 2048
 
-KEY = DIMENSION_INDEX["key"]
-_MARKS_PASSED = COUNTER_INDEX["marks_passed"]
-REMEMBERED_MAX = 100_000  # attributions whose cells a worker remembers
-CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and reserve
+KEY: Final = DIMENSION_INDEX["key"]
+_MARKS_PASSED: Final = COUNTER_INDEX["marks_passed"]
+REMEMBERED_MAX: Final = 100_000  # attributions whose cells a worker remembers
+CLAIM_TRIES: Final = 4  # each try fails only if a cell was closed between claim and reserve
 
 
 class Budgets:

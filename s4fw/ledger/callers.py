@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import monotonic_ns
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS
 from s4fw.core.verdict import Block
@@ -24,15 +24,15 @@ from s4fw.ledger.window import KIND_INDEX
 from s4fw.units import NUSD_MAX
 
 # Beside budgets and price tables, what cells without money count for is interned.
-COUNT_DIMENSION = len(DIMENSIONS) + 2
+COUNT_DIMENSION: Final = len(DIMENSIONS) + 2
 _OF_A_KEY, _OF_ALL = b"requests of a key", b"requests of all"
-_KEY = DIMENSION_INDEX["key"]
-_TOTAL = KIND_INDEX["total"]
+_KEY: Final = DIMENSION_INDEX["key"]
+_TOTAL: Final = KIND_INDEX["total"]
 
-MINUTE_NS = 60_000_000_000
-CLAIM_TRIES = 4  # each try fails only if a cell was closed between claim and use
-UNBOUNDED = 2**31 - 1  # requests running, where only what they hold is limited
-CROWDED_MS = 1000  # nobody knows when one of its requests will end
+MINUTE_NS: Final = 60_000_000_000
+CLAIM_TRIES: Final = 4  # each try fails only if a cell was closed between claim and use
+UNBOUNDED: Final = 2**31 - 1  # requests running, where only what they hold is limited
+CROWDED_MS: Final = 1000  # nobody knows when one of its requests will end
 
 
 class Limits(Protocol):

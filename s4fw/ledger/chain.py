@@ -16,20 +16,20 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
-SCHEMA = 1
-DIGEST_BYTES = 24
-ORIGIN = bytes(DIGEST_BYTES)  # what the first segment of a chain follows
-_H = b',"h":"'
-_FOR_URLS = bytes.maketrans(b"+/", b"-_")
-_H_TAIL = len(_H) + 32 + 2  # `"}` closes it
+SCHEMA: Final = 1
+DIGEST_BYTES: Final = 24
+ORIGIN: Final = bytes(DIGEST_BYTES)  # what the first segment of a chain follows
+_H: Final = b',"h":"'
+_FOR_URLS: Final = bytes.maketrans(b"+/", b"-_")
+_H_TAIL: Final = len(_H) + 32 + 2  # `"}` closes it
 
-_CONTEXT = {"head": b"s4fw-ledger-head-1\n", "seal": b"s4fw-ledger-seal-1\n"}
-_SIG = b',"sig":"'
-_SIG_TAIL = len(_SIG) + 88 + 2  # 64 bytes in base64
+_CONTEXT: Final = {"head": b"s4fw-ledger-head-1\n", "seal": b"s4fw-ledger-seal-1\n"}
+_SIG: Final = b',"sig":"'
+_SIG_TAIL: Final = len(_SIG) + 88 + 2  # 64 bytes in base64
 
 
 class Signer(Protocol):

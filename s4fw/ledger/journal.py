@@ -12,12 +12,13 @@ import struct
 from collections.abc import Iterator
 from enum import IntEnum
 from time import monotonic_ns
+from typing import Final
 
 from s4fw import errors
 from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
 
-ROW_BYTES = 256
+ROW_BYTES: Final = 256
 
 
 class Kind(IntEnum):
@@ -43,7 +44,7 @@ class Decision(IntEnum):
 
 
 # Refusals by their number in a row: append only.
-CODES: tuple[errors.Code | None, ...] = (
+CODES: Final[tuple[errors.Code | None, ...]] = (
     None,
     errors.INVALID_REQUEST,
     errors.DUPLICATE_KEY,
@@ -79,34 +80,36 @@ CODES: tuple[errors.Code | None, ...] = (
     errors.CREDENTIALS_MISSING,
     errors.NOT_FOUND,
 )
-CODE_INDEX = {code: index for index, code in enumerate(CODES) if code is not None}
+CODE_INDEX: Final = {code: index for index, code in enumerate(CODES) if code is not None}
 
 # A look-up is several times as fast as the call of an enum, and a steward reads every row.
-_KINDS = {member.value: member for member in Kind}
-_REASONS = {member.value: member for member in Reason}
-_DECISIONS = {member.value: member for member in Decision}
+_KINDS: Final = {member.value: member for member in Kind}
+_REASONS: Final = {member.value: member for member in Reason}
+_DECISIONS: Final = {member.value: member for member in Decision}
 
 # What follows the money: price, tokens x 8, duration, first byte, code; then further tokens, the
 # tool set, the time until the first byte was sent, and small numbers.
-_REST = "12I4IHHBBBBB31x"
-_ALL = struct.Struct("<Qq16sBBBBHH8I8I8Iqq" + _REST)
-_AT = struct.Struct("<q")  # offset 8
-_REASON = struct.Struct("<BB")  # offset 33
-_STATUS = struct.Struct("<H")  # offset 36
-_TAIL = struct.Struct("<" + _REST)  # offset 152
-_NO_VALUES = (0,) * 8
-_FIELDS = 58  # of a whole row
+_REST: Final = "12I4IHHBBBBB31x"
+_ALL: Final = struct.Struct("<Qq16sBBBBHH8I8I8Iqq" + _REST)
+_AT: Final = struct.Struct("<q")  # offset 8
+_REASON: Final = struct.Struct("<BB")  # offset 33
+_STATUS: Final = struct.Struct("<H")  # offset 36
+_TAIL: Final = struct.Struct("<" + _REST)  # offset 152
+_NO_VALUES: Final = (0,) * 8
+_FIELDS: Final = 58  # of a whole row
 assert _ALL.size == ROW_BYTES
 
 # Tiers by their number in a row: append only.  The last stands for what is not listed.
-TIERS = ("", "auto", "default", "standard", "flex", "priority", "fast", "scale", "batch", "other")
-_TIER_INDEX = {tier: index for index, tier in enumerate(TIERS)}
+TIERS: Final = (
+    "", "auto", "default", "standard", "flex", "priority", "fast", "scale", "batch", "other",
+)  # fmt: skip
+_TIER_INDEX: Final = {tier: index for index, tier in enumerate(TIERS)}
 
 # Verdicts about loops by their number in a row: append only.
-LOOPS = ("", "warn", "shadow", "block")
+LOOPS: Final = ("", "warn", "shadow", "block")
 
 _IS_STREAM, _IS_CLIENT_GONE = 1, 2
-_NO_TOKENS = (0,) * 8
+_NO_TOKENS: Final = (0,) * 8
 
 
 class JournalRow:

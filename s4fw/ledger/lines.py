@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -17,7 +17,7 @@ from s4fw.core.reason import Reason
 from s4fw.ledger.journal import Decision, JournalRow, Kind
 
 # Kinds of lines that are journal rows, by what they are called in the ledger.
-ROW_KINDS = {
+ROW_KINDS: Final = {
     Kind.SETTLE: "settle",
     Kind.VOID: "void",
     Kind.BLOCK: "block",
@@ -26,13 +26,13 @@ ROW_KINDS = {
     Kind.GAP: "gap",
     Kind.EVENT: "event",
 }
-ROWS = frozenset(ROW_KINDS.values())
-TOKENS = (
+ROWS: Final = frozenset(ROW_KINDS.values())
+TOKENS: Final = (
     "uncached_input", "cache_read", "cache_write_5m", "cache_write_1h", "cache_write_30m",
     "cache_write_12h", "output", "reasoning", "audio_input", "audio_output", "web_searches",
 )  # fmt: skip
 # What every row may have, in the order in which it is exported.
-FIGURES = (
+FIGURES: Final = (
     "kind", "at", "id", "slot", "seq", "decision", "status", "code", "reason", "loop", *DIMENSIONS,
     "tier", "prices", "reserved_nusd", "charged_nusd", "accrued", *TOKENS, "further_runs",
     "stream", "client_gone", "retries", "tools", "tool_names", "sent_us", "first_byte_ms",
@@ -87,10 +87,10 @@ class Names:
         return "h_" + hashlib.blake2b(text, key=self._key, digest_size=8).hexdigest()
 
 
-_NO_REQUEST = bytes(16)
-_NO_TOKENS = (0,) * 8
-_REASON_WORDS = {reason: reason.name.lower() for reason in Reason}
-_DECISION_WORDS = {decision: decision.name.lower() for decision in Decision}
+_NO_REQUEST: Final = bytes(16)
+_NO_TOKENS: Final = (0,) * 8
+_REASON_WORDS: Final = {reason: reason.name.lower() for reason in Reason}
+_DECISION_WORDS: Final = {decision: decision.name.lower() for decision in Decision}
 
 
 def named_part(named: Mapping[str, str]) -> str:

@@ -17,16 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
 from time import monotonic_ns
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.verdict import Block
 from s4fw.errors import FIREWALL_UNAVAILABLE
 
-WAIT_NS = 250_000_000  # COUNTERS.md: a synced write takes 1 to 10 ms on what clouds call a disk
-ASK_EACH_NS = 50_000_000
-HOPELESS_NS = 1_000_000_000
-FIRST_PAUSE_S = 0.001
-LONGEST_PAUSE_S = 0.008
+# COUNTERS.md: a synced write takes 1 to 10 ms on what clouds call a disk.
+WAIT_NS: Final = 250_000_000
+ASK_EACH_NS: Final = 50_000_000
+HOPELESS_NS: Final = 1_000_000_000
+FIRST_PAUSE_S: Final = 0.001
+LONGEST_PAUSE_S: Final = 0.008
 
 
 class Unmarked(Block):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS
@@ -11,7 +11,7 @@ from s4fw.ledger.table import Sizes, Table
 from s4fw.ledger.window import KIND_INDEX
 from s4fw.units import NUSD_MAX
 
-BUDGET_DIMENSION = len(DIMENSIONS)  # budget ids are interned beside the values
+BUDGET_DIMENSION: Final = len(DIMENSIONS)  # budget ids are interned beside the values
 
 
 class Override(Protocol):
@@ -113,10 +113,10 @@ def rules_of(table: Table, budgets: Sequence[Budget]) -> list[BudgetRule]:
 
 
 # Dimensions whose values come and go for ever.
-_ENDLESS = ("customer", "agent", "session")
+_ENDLESS: Final = ("customer", "agent", "session")
 # How many windows of a kind have cells at once, those that just ended and wait to be closed
 # included (see `upkeep`); all others: this one and the last.
-_WINDOWS_AT_ONCE = {"minute": 7, "total": 1}
+_WINDOWS_AT_ONCE: Final = {"minute": 7, "total": 1}
 
 
 def values_that_fit(

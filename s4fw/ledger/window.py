@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
-KINDS = ("minute", "hour", "day", "week", "month", "total")
-KIND_INDEX = {name: index for index, name in enumerate(KINDS)}
+KINDS: Final = ("minute", "hour", "day", "week", "month", "total")
+KIND_INDEX: Final = {name: index for index, name in enumerate(KINDS)}
 
-_SECONDS = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
-_MONDAY_S = 4 * 86400  # 1970-01-05, the first Monday of the epoch
+_SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86400, "week": 604800}
+_MONDAY_S: Final = 4 * 86400  # 1970-01-05, the first Monday of the epoch
 
-FOREVER_S = 2**62
+FOREVER_S: Final = 2**62
 
 
 def start_of(kind: str, now_s: int, zone: ZoneInfo | None = None) -> int:

@@ -9,16 +9,16 @@ from typing import Final
 
 from s4fw.loops.thresholds import NOVELTY, OF_TAIL
 
-STORM = "retry-storm"
-GROWTH = "growth"
-FAN_OUT = "fan-out"
-COST_SLOPE = "cost-slope"
-SPEND_AFTER_FAILURES = "spend-after-failures"
-SESSION_TURNS = "session-turns"
-SESSION_COST = "session-cost"
-SESSION_TIME = "session-time"
-RETRIES = "retries"
-LONG_SESSION = "long-session"
+STORM: Final = "retry-storm"
+GROWTH: Final = "growth"
+FAN_OUT: Final = "fan-out"
+COST_SLOPE: Final = "cost-slope"
+SPEND_AFTER_FAILURES: Final = "spend-after-failures"
+SESSION_TURNS: Final = "session-turns"
+SESSION_COST: Final = "session-cost"
+SESSION_TIME: Final = "session-time"
+RETRIES: Final = "retries"
+LONG_SESSION: Final = "long-session"
 
 RULES: Final = (
     *OF_TAIL,

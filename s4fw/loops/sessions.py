@@ -30,7 +30,7 @@ HEADERS: Final = (
     b"conversation_id",
     b"x-claude-code-session-id",
 )
-_OF_CLAUDE_CODE = re.compile(r"_session_([0-9a-f-]{36})")
+_OF_CLAUDE_CODE: Final = re.compile(r"_session_([0-9a-f-]{36})")
 ID_BYTES_MAX: Final = 1_024
 
 SHORT_ITEMS_MAX: Final = 8  # a transcript of at most so many goes on nowhere because it is new

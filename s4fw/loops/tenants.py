@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from s4fw.loops import memory
 from s4fw.loops.memory import Memory
 from s4fw.loops.rules import RULES
 from s4fw.loops.turn import hashed
 
-OTHER = "other"  # tenants for whom there was no room
-NAME_BYTES_MAX = 128
+OTHER: Final = "other"  # tenants for whom there was no room
+NAME_BYTES_MAX: Final = 128
 
 
 @dataclass(frozen=True, slots=True)

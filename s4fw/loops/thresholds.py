@@ -12,15 +12,15 @@ from typing import Final
 WINDOW: Final = 32  # turns that are looked at: 4 periods of 8
 PERIOD_MAX: Final = 10
 
-REPEAT = "repeat"
-NEAR_REPEAT = "near-repeat"
-CYCLE = "cycle"
-FAILING = "failing-streak"
-EMPTY = "empty-results-streak"
-SAME_TEXT = "same-text"
-STAGNATION = "stagnation"
-NOVELTY = "novelty"
-OF_TAIL = (REPEAT, NEAR_REPEAT, CYCLE, FAILING, EMPTY, SAME_TEXT, STAGNATION, NOVELTY)
+REPEAT: Final = "repeat"
+NEAR_REPEAT: Final = "near-repeat"
+CYCLE: Final = "cycle"
+FAILING: Final = "failing-streak"
+EMPTY: Final = "empty-results-streak"
+SAME_TEXT: Final = "same-text"
+STAGNATION: Final = "stagnation"
+NOVELTY: Final = "novelty"
+OF_TAIL: Final = (REPEAT, NEAR_REPEAT, CYCLE, FAILING, EMPTY, SAME_TEXT, STAGNATION, NOVELTY)
 
 
 @dataclass(frozen=True, slots=True)

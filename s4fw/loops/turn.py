@@ -29,7 +29,7 @@ TEXT_CHARS_MIN: Final = 20  # a shorter text of the assistant ("ok") says nothin
 
 _DIGITS: Final = b"0123456789"
 _HEX: Final = b"0123456789abcdefABCDEF-"
-_FENCE = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
+_FENCE: Final = re.compile(r"```[a-zA-Z]*\n?(.*?)```", re.DOTALL)
 
 # A short result with one of these near its ends is taken for a failure.  Looked for one by one:
 # 20 searches in 800 bytes take 2 us, one expression with all of them takes 60.
@@ -111,7 +111,7 @@ def _three(data: bytes) -> tuple[int, int, int]:
     )
 
 
-_NOTHING = _three(b"")
+_NOTHING: Final = _three(b"")
 
 
 def fingerprint(

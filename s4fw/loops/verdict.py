@@ -10,6 +10,7 @@ loop.  After that come streaks that only look at results, and a window with hard
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from s4fw.loops.thresholds import (
     CYCLE,
@@ -26,7 +27,7 @@ from s4fw.loops.thresholds import (
 )
 from s4fw.loops.turn import Turn
 
-_NEVER = 1_000_000_000
+_NEVER: Final = 1_000_000_000
 
 
 class Finding:

@@ -8,6 +8,7 @@ bounded, and what was idle longest gives way.  `note` runs for every row: it onl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from s4fw.config.alerts import Alerts
 from s4fw.core.attribution import DIMENSION_INDEX, OTHER, UNATTRIBUTED
@@ -16,23 +17,23 @@ from s4fw.ledger.journal import JournalRow, Kind
 from s4fw.observe.alerts import Alert
 from s4fw.units import usd
 
-TENANTS_MAX = 1000
-SESSIONS_MAX = 4096
-FOUND_MAX = 200
-MINUTE_NS = 60_000_000_000
-RECENT_MIN = 5  # minutes that are compared with those before
-BASE_MIN = 30
-BASE_MIN_LEAST = 10
-COUNT_MIN = 20  # fewer requests say nothing of a share
-TASKS_MIN = 5
-FALL_PERMILLE = 150
-TURNS = 10  # of a session, after which its older moment gives way
+TENANTS_MAX: Final = 1000
+SESSIONS_MAX: Final = 4096
+FOUND_MAX: Final = 200
+MINUTE_NS: Final = 60_000_000_000
+RECENT_MIN: Final = 5  # minutes that are compared with those before
+BASE_MIN: Final = 30
+BASE_MIN_LEAST: Final = 10
+COUNT_MIN: Final = 20  # fewer requests say nothing of a share
+TASKS_MIN: Final = 5
+FALL_PERMILLE: Final = 150
+TURNS: Final = 10  # of a session, after which its older moment gives way
 
 _TENANT, _SESSION = DIMENSION_INDEX["tenant"], DIMENSION_INDEX["session"]
-_MODEL = DIMENSION_INDEX["model"]
+_MODEL: Final = DIMENSION_INDEX["model"]
 _COST, _GOOD, _BAD, _RETRIES, _WON, _LOST = range(6)
-_COLUMNS = 6
-_SENT = (Kind.SETTLE, Kind.VOID, Kind.RECOVER)
+_COLUMNS: Final = 6
+_SENT: Final = (Kind.SETTLE, Kind.VOID, Kind.RECOVER)
 
 
 class _Session:

@@ -18,18 +18,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.attribution import DIMENSION_INDEX, DIMENSIONS, OTHER
 from s4fw.core.reason import Reason
 from s4fw.ledger.journal import JournalRow, Kind
 from s4fw.observe.meters import OUTCOMES_BY
 
-VALUES_MAX = 1000  # of each; the surplus shares one
-OPEN_MAX = 16_384  # requests, and as many sessions
+VALUES_MAX: Final = 1000  # of each; the surplus shares one
+OPEN_MAX: Final = 16_384  # requests, and as many sessions
 
 _KEY, _SESSION = DIMENSION_INDEX["key"], DIMENSION_INDEX["session"]
-_NO_REQUEST = bytes(16)
+_NO_REQUEST: Final = bytes(16)
 _SUCCESSES, _FAILURES, _USEFUL, _FAILING = range(4)
 
 

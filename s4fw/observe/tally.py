@@ -15,26 +15,30 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.attribution import OTHER
 from s4fw.core.reason import Reason
 from s4fw.ledger.journal import Decision, JournalRow, Kind
 
 # opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics
-DURATION_MS = (10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920)
+DURATION_MS: Final = (10, 20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10240, 20480, 40960, 81920)
 # fmt: off
-FIRST_TOKEN_MS = (1, 5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000)
-TOKENS = (
+FIRST_TOKEN_MS: Final = (
+    1, 5, 10, 20, 40, 60, 80, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10000,
+)
+TOKENS: Final = (
     1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864,
 )
-OVERHEAD_US = (50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 102400, 1000000)
+OVERHEAD_US: Final = (
+    50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 51200, 102400, 1000000,
+)
 # fmt: on
 
-MODELS_MAX = 200  # pairs of model and provider; the surplus shares one
+MODELS_MAX: Final = 200  # pairs of model and provider; the surplus shares one
 _MODEL, _PROVIDER = 6, 7  # places in a row's values
-_TIMED = (Kind.SETTLE, Kind.VOID)
-_DECIDED = (Kind.SETTLE, Kind.VOID, Kind.RECOVER)
+_TIMED: Final = (Kind.SETTLE, Kind.VOID)
+_DECIDED: Final = (Kind.SETTLE, Kind.VOID, Kind.RECOVER)
 
 
 class Histogram:
@@ -154,5 +158,5 @@ class Tally:
 
 
 # A look-up is several times as fast as `name.lower()`, and there is one for each row.
-_DECISIONS = {member: member.name.lower() for member in Decision}
-_REASONS = {member: member.name.lower() for member in Reason}
+_DECISIONS: Final = {member: member.name.lower() for member in Decision}
+_REASONS: Final = {member: member.name.lower() for member in Reason}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import orjson
 
@@ -18,8 +18,8 @@ from s4fw.pricing.bedrock import BedrockRows
 from s4fw.pricing.row import DEFAULT, PLAIN, PriceRow, Published, published
 from s4fw.units import scaled_decimal
 
-DATA = Path(__file__).parent / "data" / "prices.json"
-ANY_PROVIDER = "*"
+DATA: Final = Path(__file__).parent / "data" / "prices.json"
+ANY_PROVIDER: Final = "*"
 
 
 class PriceOverride(Protocol):

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_12H, CACHE_30M, CACHE_NONE
 from s4fw.units import pusd_per_token
 
-DEFAULT = ""  # the tier that has no suffix
+DEFAULT: Final = ""  # the tier that has no suffix
 
-_COLUMN = re.compile(
+_COLUMN: Final = re.compile(
     r"(?P<kind>input_cost_per_token|output_cost_per_token|cache_read_input_token_cost"
     r"|cache_creation_input_token_cost(?:_above_(?:1hr|12hr))?"
     r"|input_cost_per_audio_token|output_cost_per_audio_token)"
@@ -33,7 +33,7 @@ _COLUMN = re.compile(
 # `auto`, and saying nothing, mean the setting of the caller's project, which may be priority; a
 # caller who says `default` is held at less.  What is asked for as flex or priority may be served
 # as default.  `scale` is paid for in advance and overflows into default.
-_HELD_AS: dict[str | None, tuple[str, ...]] = {
+_HELD_AS: Final[dict[str | None, tuple[str, ...]]] = {
     None: (DEFAULT, "priority"),
     "auto": (DEFAULT, "priority"),
     "default": (DEFAULT,),
@@ -42,7 +42,7 @@ _HELD_AS: dict[str | None, tuple[str, ...]] = {
     "fast": (DEFAULT, "priority"),
     "scale": (DEFAULT,),
 }
-_BILLED_AS = {
+_BILLED_AS: Final = {
     "auto": DEFAULT,
     "default": DEFAULT,
     "standard": DEFAULT,
@@ -53,7 +53,7 @@ _BILLED_AS = {
     "batch": "batches",
 }
 # Other products with endpoints of their own; no answer that the firewall settles is billed so.
-_NOT_INTERACTIVE = frozenset({"batches", "decisions"})
+_NOT_INTERACTIVE: Final = frozenset({"batches", "decisions"})
 
 Published = Mapping[tuple[str, int, str], int]  # (kind, input size, tier) -> pico-USD per token
 
@@ -78,8 +78,9 @@ Steps = tuple[tuple[int, Rates], ...]
 Plan = tuple[tuple[int, int, int], ...]
 
 
-PLAIN = 1000  # the multiplier, in thousandths, of a request that is billed at the rates as such
-NO_MULTIPLIERS: Mapping[str, int] = {}
+# The multiplier, in thousandths, of a request that is billed at the rates as such.
+PLAIN: Final = 1000
+NO_MULTIPLIERS: Final[Mapping[str, int]] = {}
 
 
 class PriceRow:
@@ -253,7 +254,7 @@ def _dearest(choices: list[Steps]) -> Steps:
 
 
 # The writes that a request of each kind can be billed for, as places in `Rates`.
-_WRITES: dict[int, tuple[int, ...]] = {
+_WRITES: Final[dict[int, tuple[int, ...]]] = {
     CACHE_NONE: (),
     CACHE_5M: (2,),
     CACHE_1H: (2, 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.admin.facts import Event
 from s4fw.core.attribution import OTHER
@@ -15,12 +15,14 @@ from s4fw.ledger.table import Table
 from s4fw.process.eventlog import BudgetOf, EventLog, is_told
 from s4fw.process.spend import Spend, SpendFile, columns_of
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-ROWS_AT_ONCE = 128  # of one slot: well below a millisecond, because a worker may want the core
-WRITE_EACH_S = 1.0
-WRITE_SHARE = 20  # at least this many times as long as a write took lies between two
-UNWRITTEN_MAX = 1024  # rows of one slot: a quarter of its ring, then the file is written earlier
+# Of one slot: well below a millisecond, because a worker may want the core.
+ROWS_AT_ONCE: Final = 128
+WRITE_EACH_S: Final = 1.0
+WRITE_SHARE: Final = 20  # at least this many times as long as a write took lies between two
+# Rows of one slot: a quarter of its ring, then the file is written earlier.
+UNWRITTEN_MAX: Final = 1024
 
 
 class Ledger(Protocol):

@@ -19,6 +19,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from s4fw.config.ledger import Ledger
 from s4fw.core.attribution import DIMENSIONS
@@ -30,10 +31,11 @@ from s4fw.process.cellscopes import CellScopes
 from s4fw.process.spool import Spool, SpoolFull
 from s4fw.process.tell import Tell
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-NAMED_MAX = 20_000  # of parts that rows share: what is remembered as text
-LINES_AT_ONCE = 256  # of one write: what a small spool can always take once there is room again
+NAMED_MAX: Final = 20_000  # of parts that rows share: what is remembered as text
+# Of one write: what a small spool can always take once there is room again.
+LINES_AT_ONCE: Final = 256
 
 Cell = tuple[int, int]  # index, generation
 

@@ -18,6 +18,7 @@ import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 import orjson
 
@@ -29,14 +30,14 @@ from s4fw.observe.outcomes import Outcomes
 from s4fw.observe.tally import Tally
 from s4fw.process.rundir import write_whole
 
-_VERSION = 1
-_MONEY = (Kind.SETTLE, Kind.RECOVER, Kind.CORRECT)
+_VERSION: Final = 1
+_MONEY: Final = (Kind.SETTLE, Kind.RECOVER, Kind.CORRECT)
 # Columns of one value's sums, in this order in the file.
 _SPENT, _ACCRUED, _REQUESTS, _BLOCKED, _IN, _CACHED, _OUT = range(7)
-_COLUMNS = 7
+_COLUMNS: Final = 7
 
 # Sessions come and go for ever; the file is written each second and must stay a few megabytes.
-VALUES_MAX = 20_000
+VALUES_MAX: Final = 20_000
 
 
 class Spend:

@@ -7,25 +7,26 @@ without those that end here.  A field per call into Python would cost more than 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from s4fw.proxy.head import HEAD_END, LENGTH
 from s4fw.proxy.http1 import AnswerParser
 
-INTERIM_MAX = 16  # 1xx answers before the real one; more is a flood
+INTERIM_MAX: Final = 16  # 1xx answers before the real one; more is a flood
 
 # Fields that are read here, or that end with the upstream's connection, or that would speak for the
 # wrong server: alt-svc would lead callers past us.  For lower-cased heads: ignoring case in the
 # expression would keep it from looking for the line ends first (measured: three times slower).
-_FIELD = re.compile(
+_FIELD: Final = re.compile(
     rb"\r\n(alt-svc|connection|content-(?:encoding|length|type)|keep-alive|location|"
     rb"proxy-[^:]*|te|trailer|transfer-encoding|upgrade|x-amzn-bedrock-[a-z-]*-count|x-s4fw-[^:]*)"
     rb":([^\r]*)"
 )
-_KEPT = frozenset({b"content-encoding", b"content-type", b"location"})
-_KEPT_PREFIX = b"x-amzn-"  # counts that a provider tells in its head
-_STREAMS = (b"text/event-stream", b"application/vnd.amazon.eventstream")
-_BODILESS = frozenset({204, 205, 304})
-_VERSIONS = (b"HTTP/1.1 ", b"HTTP/1.0 ")
+_KEPT: Final = frozenset({b"content-encoding", b"content-type", b"location"})
+_KEPT_PREFIX: Final = b"x-amzn-"  # counts that a provider tells in its head
+_STREAMS: Final = (b"text/event-stream", b"application/vnd.amazon.eventstream")
+_BODILESS: Final = frozenset({204, 205, 304})
+_VERSIONS: Final = (b"HTTP/1.1 ", b"HTTP/1.0 ")
 
 
 class AnswerReader:

@@ -12,21 +12,22 @@ are what request smuggling is made of.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from s4fw.errors import INVALID_REQUEST, REQUEST_TOO_LARGE, Refusal
 
-_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_QUOTED = rb'"[\t \x21\x23-\x5b\x5d-\x7e]*"'
-_SIZE = re.compile(
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+_QUOTED: Final = rb'"[\t \x21\x23-\x5b\x5d-\x7e]*"'
+_SIZE: Final = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:;" + _TOKEN + rb"(?:=(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
 )
-_TRAILER = re.compile(rb"(" + _TOKEN + rb"):[\t\x20-\x7e\x80-\xff]*")
+_TRAILER: Final = re.compile(rb"(" + _TOKEN + rb"):[\t\x20-\x7e\x80-\xff]*")
 
 # Fields that would change how the message is read, had they stood in the head.
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host", b"content-encoding"})
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding", b"host", b"content-encoding"})
 
-LINE_BYTES_MAX = 512
-OVERHEAD_BYTES_MAX = 16 * 1024  # extensions and trailers of one body together
+LINE_BYTES_MAX: Final = 512
+OVERHEAD_BYTES_MAX: Final = 16 * 1024  # extensions and trailers of one body together
 
 _SIZE_LINE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
 

@@ -11,7 +11,7 @@ import errno
 import logging
 import ssl
 from time import monotonic_ns
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from s4fw.core.breaker import Breaker
 from s4fw.core.counter import COUNTER_INDEX
@@ -21,14 +21,16 @@ from s4fw.proxy.pool import Pool
 from s4fw.proxy.settings import NS_PER_S, Settings
 from s4fw.proxy.upstream import Upstream
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-_CONNECTS = COUNTER_INDEX["upstream_connects"]
+_CONNECTS: Final = COUNTER_INDEX["upstream_connects"]
 
-_SILENT_NS = NS_PER_S  # between two lines about failed connections to one upstream
-_CAUSE_CHARS_MAX = 200
+_SILENT_NS: Final = NS_PER_S  # between two lines about failed connections to one upstream
+_CAUSE_CHARS_MAX: Final = 200
 # What this machine has run out of says nothing about the upstream.
-_OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
+_OURS: Final = frozenset(
+    {errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM}
+)
 
 
 class Waiter(Protocol):

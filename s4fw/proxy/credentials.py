@@ -10,14 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
 from s4fw.config.upstreams import Upstream
 from s4fw.dialects import sigv4
 from s4fw.errors import CREDENTIALS_MISSING, Refusal
 
-_UNKNOWN_YET = "the firewall is still looking for its AWS credentials; try again"
-_EXPIRED = "the AWS credentials of the firewall have expired and could not be renewed yet"
+_UNKNOWN_YET: Final = "the firewall is still looking for its AWS credentials; try again"
+_EXPIRED: Final = "the AWS credentials of the firewall have expired and could not be renewed yet"
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from time import monotonic_ns
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
 from s4fw.proxy.faults import place_of
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-UNARMED = 2**63 - 1
+UNARMED: Final = 2**63 - 1
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

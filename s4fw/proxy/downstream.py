@@ -18,7 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
@@ -48,15 +48,15 @@ from s4fw.proxy.wire import Wire
 if TYPE_CHECKING:
     from s4fw.proxy.proxy import Proxy
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-_BODY_BYTES_IN = COUNTER_INDEX["body_bytes_in"]
-_INTERNAL_ERRORS = COUNTER_INDEX["internal_errors"]
-_REQUESTS = COUNTER_INDEX["requests"]
+_BODY_BYTES_IN: Final = COUNTER_INDEX["body_bytes_in"]
+_INTERNAL_ERRORS: Final = COUNTER_INDEX["internal_errors"]
+_REQUESTS: Final = COUNTER_INDEX["requests"]
 
 # Between requests and in a head; in a body; an exchange runs; only the end is awaited; closed.
 HEAD, BODY, BUSY, LINGER, CLOSED = range(5)
-_NAMES = ("head", "body", "busy", "linger", "closed")
+_NAMES: Final = ("head", "body", "busy", "linger", "closed")
 
 
 class Downstream(Wire):

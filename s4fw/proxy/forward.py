@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from time import monotonic_ns
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
@@ -43,14 +43,14 @@ from s4fw.proxy.reply import Caller, Reply
 from s4fw.proxy.settings import Settings
 from s4fw.proxy.upstream import Upstream
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-_ERRORS = COUNTER_INDEX["upstream_errors"]
-_TIMEOUTS = COUNTER_INDEX["upstream_timeouts"]
-_INTERNAL_ERRORS = COUNTER_INDEX["internal_errors"]
-_RETRIES = COUNTER_INDEX["upstream_retries"]
+_ERRORS: Final = COUNTER_INDEX["upstream_errors"]
+_TIMEOUTS: Final = COUNTER_INDEX["upstream_timeouts"]
+_INTERNAL_ERRORS: Final = COUNTER_INDEX["internal_errors"]
+_RETRIES: Final = COUNTER_INDEX["upstream_retries"]
 
-_SENTENCES = {
+_SENTENCES: Final = {
     UPSTREAM_CUT: "the upstream closed the connection before its answer was complete",
     UPSTREAM_INVALID: "the upstream's answer could not be read",
     UPSTREAM_TIMEOUT: "the upstream did not answer in time; the call may have been billed",

@@ -12,6 +12,7 @@ where a request ends is known to the byte: the parser cannot be paused between t
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from s4fw.core.dialect import Route
 from s4fw.core.request import NO_LABELS
@@ -28,27 +29,27 @@ from s4fw.proxy.http1 import Malformed, parse_request_head
 from s4fw.proxy.prefixes import Begun
 from s4fw.proxy.settings import Settings
 
-HEAD_END = b"\r\n\r\n"
+HEAD_END: Final = b"\r\n\r\n"
 
-_LINE = re.compile(rb'([A-Z]{1,20}) (/[!-"$-~]*) HTTP/1\.([01])\r\n')
-_OTHER_VERSION = re.compile(rb"[A-Z]+ [!-~]+ HTTP/(?!1\.[01]\r)\d{1,3}\.\d{1,3}\r\n")
-_METHOD_BYTES_MAX = 20
-_LINE_BEGIN = re.compile(rb"[A-Z]{1,20}(?: [!-~]?|$)")
-_LONE_LINE_END = re.compile(rb"[^\r]\n|\r[^\n]")
+_LINE: Final = re.compile(rb'([A-Z]{1,20}) (/[!-"$-~]*) HTTP/1\.([01])\r\n')
+_OTHER_VERSION: Final = re.compile(rb"[A-Z]+ [!-~]+ HTTP/(?!1\.[01]\r)\d{1,3}\.\d{1,3}\r\n")
+_METHOD_BYTES_MAX: Final = 20
+_LINE_BEGIN: Final = re.compile(rb"[A-Z]{1,20}(?: [!-~]?|$)")
+_LONE_LINE_END: Final = re.compile(rb"[^\r]\n|\r[^\n]")
 
 # TAB, CR, LF, printable ASCII, and obs-text (never decoded, never forwarded).
-_TEXT = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
+_TEXT: Final = bytes([9, 10, 13, *range(0x20, 0x7F), *range(0x80, 0x100)])
 
 # What some server on the way might decode into another path, line or end of string.
-_UNSAFE_PATH = re.compile(
+_UNSAFE_PATH: Final = re.compile(
     rb"\\|%(?:[01][0-9A-Fa-f]|7[Ff]|5[Cc])|(?:/|%2[Ff])(?:\.|%2[Ee]){1,2}(?:/|%2[Ff]|$)"
 )
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
-LENGTH = re.compile(rb"0|[1-9][0-9]{0,17}")
-_CODINGS = re.compile(rb"(?:x-)?(?:gzip|deflate|compress|br|zstd)(?:[ \t]*,[ \t]*chunked)?")
+_HOST: Final = re.compile(rb"(?:[A-Za-z0-9._~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(\d{1,5}))?")
+LENGTH: Final = re.compile(rb"0|[1-9][0-9]{0,17}")
+_CODINGS: Final = re.compile(rb"(?:x-)?(?:gzip|deflate|compress|br|zstd)(?:[ \t]*,[ \t]*chunked)?")
 
 # Fields that decide something here or are forwarded as one value: a second one is refused.
-_ONCE = frozenset(
+_ONCE: Final = frozenset(
     {
         b"anthropic-user-profile-id",
         b"anthropic-version",
@@ -72,7 +73,7 @@ _ONCE = frozenset(
 )
 
 
-_ONCE_PREFIXES = (b"x-s4fw-", b"x-amzn-bedrock-")
+_ONCE_PREFIXES: Final = (b"x-s4fw-", b"x-amzn-bedrock-")
 
 
 class Head:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.exchange import Exchange
 from s4fw.errors import BUDGET_EXCEEDED
@@ -19,7 +19,7 @@ from s4fw.proxy.head import Head
 from s4fw.proxy.origin import Origin, Signer
 from s4fw.units import usd_9
 
-FORWARDED = frozenset(
+FORWARDED: Final = frozenset(
     {
         b"accept",
         b"anthropic-beta",
@@ -33,12 +33,12 @@ FORWARDED = frozenset(
         b"x-client-request-id",
     }
 )
-FORWARDED_PREFIX = b"x-stainless-"  # the SDKs' own account of themselves
+FORWARDED_PREFIX: Final = b"x-stainless-"  # the SDKs' own account of themselves
 # To Bedrock: guardrails, tracing, latency and tier are fields of the head there.
-_BEDROCK_PREFIX = b"x-amzn-bedrock-"
-_BEDROCK_ID = b"amz-sdk-invocation-id"  # the same for all tries of one call
+_BEDROCK_PREFIX: Final = b"x-amzn-bedrock-"
+_BEDROCK_ID: Final = b"amz-sdk-invocation-id"  # the same for all tries of one call
 # Whose account at the provider pays: with a credential of ours that is not the caller's choice.
-_CALLERS_OWN = (
+_CALLERS_OWN: Final = (
     b"authorization",
     b"api-key",
     b"x-api-key",
@@ -47,16 +47,17 @@ _CALLERS_OWN = (
     b"openai-organization",
     b"openai-project",
 )
-_SIGNATURE = b"aws4-"  # an authorization made for our host name and path: worth nothing elsewhere
+# An authorization made for our host name and path: worth nothing elsewhere.
+_SIGNATURE: Final = b"aws4-"
 
 # Query members that select a version of the API.  On a metered route nothing else is forwarded:
 # the quote was made from the body, and no server may find a bound or a model anywhere else.
-_QUERY_MEMBER = re.compile(rb"(?:beta|api-version)=[A-Za-z0-9._-]{1,64}")
+_QUERY_MEMBER: Final = re.compile(rb"(?:beta|api-version)=[A-Za-z0-9._-]{1,64}")
 
-_CRLF = b"\r\n"
-_COLON = b": "
+_CRLF: Final = b"\r\n"
+_COLON: Final = b": "
 
-STATUS_LINES = {
+STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode("ascii"))
     for status in HTTPStatus
 }

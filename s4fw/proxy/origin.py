@@ -5,16 +5,16 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 # What comes before the key, by how it is sent, and how it is sent by dialect.
-_CREDENTIAL = {
+_CREDENTIAL: Final = {
     "bearer": b"authorization: Bearer ",
     "api-key": b"api-key: ",
     "x-api-key": b"x-api-key: ",
 }
-_AUTH_BY_DIALECT = {"openai": "bearer", "anthropic": "x-api-key", "bedrock": "bearer"}
+_AUTH_BY_DIALECT: Final = {"openai": "bearer", "anthropic": "x-api-key", "bedrock": "bearer"}
 
 
 class Signer(Protocol):

@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Set
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from s4fw.core.request import NO_LABELS
 from s4fw.core.verdict import Block
 from s4fw.errors import INVALID_REQUEST
 
-_DIMENSIONS = {
+_DIMENSIONS: Final = {
     b"t": "tenant",
     b"f": "feature",
     b"c": "customer",
     b"a": "agent",
     b"s": "session",
 }
-_ESCAPED = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})+")
-_VALUE = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
+_ESCAPED: Final = re.compile(rb"(?:[^%]|%[0-9A-Fa-f]{2})+")
+_VALUE: Final = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
 
 
 class Begun:

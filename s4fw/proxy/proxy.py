@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import Final, cast
 
 from s4fw.core.breaker import Breakers
 from s4fw.core.counter import COUNTER_INDEX
@@ -25,16 +25,16 @@ from s4fw.proxy.question import Question, request_of
 from s4fw.proxy.settings import Settings
 from s4fw.proxy.shed import COUNTED_AS, CROWDED, TOO_MANY, Shed
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
-_BLOCKED_POLICY = COUNTER_INDEX["blocked_policy"]
-_CONNECTIONS = COUNTER_INDEX["connections"]
-_INVALID = COUNTER_INDEX["invalid"]
-_IN_FLIGHT = COUNTER_INDEX["in_flight"]
-_LOOP_LATE = COUNTER_INDEX["loop_late"]  # in microseconds
-_LOOP_TICKS = COUNTER_INDEX["loop_ticks"]
-_OPEN_CONNECTIONS = COUNTER_INDEX["open_connections"]
-_SHED = COUNTER_INDEX["shed"]
+_BLOCKED_POLICY: Final = COUNTER_INDEX["blocked_policy"]
+_CONNECTIONS: Final = COUNTER_INDEX["connections"]
+_INVALID: Final = COUNTER_INDEX["invalid"]
+_IN_FLIGHT: Final = COUNTER_INDEX["in_flight"]
+_LOOP_LATE: Final = COUNTER_INDEX["loop_late"]  # in microseconds
+_LOOP_TICKS: Final = COUNTER_INDEX["loop_ticks"]
+_OPEN_CONNECTIONS: Final = COUNTER_INDEX["open_connections"]
+_SHED: Final = COUNTER_INDEX["shed"]
 
 
 class Proxy:

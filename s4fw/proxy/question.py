@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from time import monotonic_ns
+from typing import Final
 
 from s4fw.core.dialect import Route
 from s4fw.core.exchange import Exchange
@@ -19,8 +20,8 @@ from s4fw.proxy.connector import Connector
 from s4fw.proxy.settings import NS_PER_S
 from s4fw.proxy.upstream import Upstream
 
-TIMEOUT_S = 1.0
-_ANSWER_BYTES_MAX = 65_536
+TIMEOUT_S: Final = 1.0
+_ANSWER_BYTES_MAX: Final = 65_536
 
 
 def request_of(x: Exchange, path: bytes) -> Exchange:

@@ -7,11 +7,13 @@ again, around other digits of the same kind, the head has the same meaning and i
 
 from __future__ import annotations
 
+from typing import Final
+
 from s4fw.proxy.chunked import ChunkedBody
 from s4fw.proxy.head import HEAD_END, Head, PartialHead, read_head
 from s4fw.proxy.settings import Settings
 
-_LENGTH_NAME = b"\r\ncontent-length: "
+_LENGTH_NAME: Final = b"\r\ncontent-length: "
 
 
 class RequestReader:

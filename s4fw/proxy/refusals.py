@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Final
 
 from s4fw import dialects
 from s4fw.core.exchange import Exchange
@@ -12,9 +13,9 @@ from s4fw.dialects import NO_HEADERS
 from s4fw.proxy import headers
 from s4fw.proxy.head import Head
 
-CLOSE = b"connection: close\r\n"
-KEEP_ALIVE = b"connection: keep-alive\r\n"
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CLOSE: Final = b"connection: close\r\n"
+KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def compose(
@@ -72,9 +73,9 @@ def probed(connection: bytes) -> bytes:
     return compose(200, (), b"", connection=connection)
 
 
-HEALTH_PATHS = frozenset({b"/healthz", b"/readyz"})
+HEALTH_PATHS: Final = frozenset({b"/healthz", b"/readyz"})
 
-_TEXT = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")]
+_TEXT: Final = [("content-type", "text/plain; charset=utf-8"), ("cache-control", "no-store")]
 
 
 def health(path: bytes, method: bytes, is_ready: bool, connection: bytes) -> bytes:

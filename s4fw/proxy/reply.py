@@ -7,7 +7,7 @@ well, because SDKs would not notice: an error event, then a close without the la
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
@@ -16,14 +16,14 @@ from s4fw.errors import Code
 from s4fw.proxy import headers, refusals
 from s4fw.proxy.answer import AnswerReader
 
-_BODY_BYTES_OUT = COUNTER_INDEX["body_bytes_out"]
-_STREAM_CHUNKS = COUNTER_INDEX["stream_chunks"]
+_BODY_BYTES_OUT: Final = COUNTER_INDEX["body_bytes_out"]
+_STREAM_CHUNKS: Final = COUNTER_INDEX["stream_chunks"]
 
 # How the answer goes: kept whole, in chunks, until the connection closes (HTTP/1.0), or nowhere.
 WHOLE, CHUNKED, UNTIL_CLOSE, NOWHERE = range(4)
-_NAMES = ("whole", "chunked", "until close", "nowhere")
+_NAMES: Final = ("whole", "chunked", "until close", "nowhere")
 
-_EVENT_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_EVENT_ENDS: Final = (b"\n\n", b"\r\n\r\n", b"\r\r")
 
 
 def _missing_of_a_stream(lines: bytes) -> bytes:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from s4fw.config.listeners import Server
 from s4fw.config.upstreams import Upstream
 
-NS_PER_S = 1_000_000_000
-KIB = 1024
-MIB = 1024 * 1024
+NS_PER_S: Final = 1_000_000_000
+KIB: Final = 1024
+MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

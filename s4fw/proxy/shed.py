@@ -20,27 +20,30 @@ import os
 import resource
 from collections.abc import Callable
 from time import monotonic_ns
+from typing import Final
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.verdict import Block
 from s4fw.errors import FIREWALL_OVERLOADED
 
-TICK_NS = 50_000_000
-_MEMORY_NS = 1_000_000_000  # between two looks at it
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_KEPT_PART = 8  # one descriptor of so many is kept for connections to upstreams
-_KEPT_MIN = 16  # and so many for files, and for what is opened within a tick
+TICK_NS: Final = 50_000_000
+_MEMORY_NS: Final = 1_000_000_000  # between two looks at it
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+_KEPT_PART: Final = 8  # one descriptor of so many is kept for connections to upstreams
+_KEPT_MIN: Final = 16  # and so many for files, and for what is opened within a tick
 
-_LATE = Block(FIREWALL_OVERLOADED, "the firewall is overloaded; try again", retry_after_s=1)
-_FULL = Block(FIREWALL_OVERLOADED, "the firewall is short of memory; try again", retry_after_s=2)
-TOO_MANY = Block(FIREWALL_OVERLOADED, "too many connections", retry_after_s=1)
-CROWDED = Block(
+_LATE: Final = Block(FIREWALL_OVERLOADED, "the firewall is overloaded; try again", retry_after_s=1)
+_FULL: Final = Block(
+    FIREWALL_OVERLOADED, "the firewall is short of memory; try again", retry_after_s=2
+)
+TOO_MANY: Final = Block(FIREWALL_OVERLOADED, "too many connections", retry_after_s=1)
+CROWDED: Final = Block(
     FIREWALL_OVERLOADED, "the firewall is short of descriptors; try again", retry_after_s=1
 )
-BUSY = Block(FIREWALL_OVERLOADED, "too many requests at once; try again")
+BUSY: Final = Block(FIREWALL_OVERLOADED, "too many requests at once; try again")
 
 # What each of them is counted as, beside `shed`.
-COUNTED_AS = {
+COUNTED_AS: Final = {
     _LATE.message: COUNTER_INDEX["shed_late"],
     _FULL.message: COUNTER_INDEX["shed_memory"],
     CROWDED.message: COUNTER_INDEX["shed_descriptors"],

@@ -8,14 +8,15 @@ the context of the present configuration.  Connections that are open keep theirs
 from __future__ import annotations
 
 import ssl
+from typing import Final
 
 from s4fw.config.tls import Tls, listener_context
 
 # A handshake takes a few round trips; until it is done nothing else bounds the connection.
-HANDSHAKE_S = 10.0
+HANDSHAKE_S: Final = 10.0
 # From our goodbye to the caller's: what it is slow to take may still be on its way.  Deaf callers
 # are cut sooner, by the deadline of lingering.
-SHUTDOWN_S = 60.0
+SHUTDOWN_S: Final = 60.0
 
 
 class ListenerTls:

@@ -12,16 +12,16 @@ import asyncio
 import os
 import select
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from s4fw.proxy.answer import AnswerReader
 from s4fw.proxy.deadlines import Timed, Wheel
 
-_PIECES_MAX = 64  # of one writev; far below IOV_MAX (1024)
+_PIECES_MAX: Final = 64  # of one writev; far below IOV_MAX (1024)
 
 # All connections read into one buffer: what is read is parsed at once, and what is kept is copied
 # by the parser.  Its size bounds what one read can add to a caller's unsent bytes.
-_buffer = memoryview(bytearray(64 * 1024))
+_buffer: Final = memoryview(bytearray(64 * 1024))
 
 
 class Served(Protocol):

@@ -14,17 +14,17 @@ import asyncio
 import socket
 import struct
 from time import monotonic_ns
-from typing import cast
+from typing import Final, cast
 
 from s4fw.proxy.deadlines import Timed, Wheel
 from s4fw.proxy.outbox import Outbox
 
 # Up to here one copy into one buffer is cheaper than three buffers for the kernel.
-_JOINED_BYTES_MAX = 8 * 1024
+_JOINED_BYTES_MAX: Final = 8 * 1024
 # What is gathered for the end of a turn; more is sent at once, so that the loop can say stop.
-_GATHERED_BYTES_MAX = 16 * 1024
+_GATHERED_BYTES_MAX: Final = 16 * 1024
 # What a caller may leave unread before its upstream is paused; over plain TCP the loop's default.
-_UNSENT_BYTES_MAX = 64 * 1024
+_UNSENT_BYTES_MAX: Final = 64 * 1024
 
 
 class Wire(Timed):

@@ -22,16 +22,16 @@ from s4fw.loops import wording
 from s4fw.loops.ask import BLOCKS, PASS, SHADOWS, WARNS, Ask, Seen
 from s4fw.loops.watch import Watch
 
-_KEY = DIMENSION_INDEX["key"]
-_TENANT = DIMENSION_INDEX["tenant"]
-_FEATURE = DIMENSION_INDEX["feature"]
+_KEY: Final = DIMENSION_INDEX["key"]
+_TENANT: Final = DIMENSION_INDEX["tenant"]
+_FEATURE: Final = DIMENSION_INDEX["feature"]
 
-_COUNTERS = {
+_COUNTERS: Final = {
     WARNS: COUNTER_INDEX["loop_warned"],
     SHADOWS: COUNTER_INDEX["loop_shadowed"],
     BLOCKS: COUNTER_INDEX["loop_blocked"],
 }
-_OK = b"x-s4fw-loop-ok"
+_OK: Final = b"x-s4fw-loop-ok"
 
 # 10 to 20 us for 1 kB, decoded and hashed: so much is read at once and stays below a millisecond.
 INLINE_BYTES: Final = 64 * 1024

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.dialects import counting
 from s4fw.dialects.counting import Question
 
-REMEMBERED_MAX = 10_000
+REMEMBERED_MAX: Final = 10_000
 
 # Providers call their counts estimates that may be off "by a small amount": so much is added.
 _PART, _FLAT = 64, 16
@@ -23,8 +24,8 @@ _PART, _FLAT = 64, 16
 # None where it is not answered in time, or refused.  Given by the process that has sockets.
 Fetch = Callable[[Exchange, bytes, bytes], Awaitable[bytes | None]]
 
-_QUESTIONS = COUNTER_INDEX["input_questions"]
-_UNANSWERED = COUNTER_INDEX["input_unanswered"]
+_QUESTIONS: Final = COUNTER_INDEX["input_questions"]
+_UNANSWERED: Final = COUNTER_INDEX["input_unanswered"]
 
 
 class Asking:

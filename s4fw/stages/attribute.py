@@ -9,7 +9,7 @@ was declared or allowed shares one budget.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.attribution import DEFAULTED, DIMENSIONS, UNATTRIBUTED, VALUE_BYTES_MAX, Attribution
 from s4fw.core.exchange import Exchange
@@ -20,8 +20,8 @@ from s4fw.stages import labels
 from s4fw.stages.caller import Caller
 from s4fw.stages.labels import HEADERS, TAGS, Labels
 
-REMEMBERED_MAX = 100_000
-_NOTHING: Mapping[str, str] = {}
+REMEMBERED_MAX: Final = 100_000
+_NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Declared(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Final
 
 from s4fw.core.exchange import Exchange
 from s4fw.core.stage import Admitted, Stage
@@ -12,7 +13,7 @@ from s4fw.ledger.budgets import Budgets
 from s4fw.ledger.marks import Unmarked
 from s4fw.stages.exceed import Before, Exceed
 
-TRIES = 8  # each fails only if others took what was left while it waited
+TRIES: Final = 8  # each fails only if others took what was left while it waited
 
 
 class Budget(Stage):

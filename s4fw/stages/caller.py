@@ -25,7 +25,7 @@ import hmac
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.config.sigv4 import AWS_ID_PREFIXES, sigv4_secret
 from s4fw.core.exchange import Exchange, Offload
@@ -36,15 +36,15 @@ from s4fw.dialects.sigv4 import Signature
 from s4fw.errors import INVALID_API_KEY, INVALID_REQUEST, INVALID_SIGNATURE
 
 # Where the SDKs put a key: Anthropic's, ours beside a credential of another kind, Azure's.
-_KEY_HEADERS = (b"x-api-key", b"x-s4fw-key", b"api-key")
+_KEY_HEADERS: Final = (b"x-api-key", b"x-s4fw-key", b"api-key")
 
-SKEW_S = 300  # as AWS itself allows
+SKEW_S: Final = 300  # as AWS itself allows
 # Of bedrock-runtime.REGION.amazonaws.com, and of bedrock-mantle.REGION.api.aws.
-SERVICES = frozenset({b"bedrock", b"bedrock-mantle"})
-_MUST_BE_SIGNED = (b"x-amz-", b"x-amzn-bedrock-")
-_SHA256 = re.compile(rb"[0-9a-f]{64}")
+SERVICES: Final = frozenset({b"bedrock", b"bedrock-mantle"})
+_MUST_BE_SIGNED: Final = (b"x-amz-", b"x-amzn-bedrock-")
+_SHA256: Final = re.compile(rb"[0-9a-f]{64}")
 # A larger body is hashed in a thread: about a millisecond of it at 1 GB/s.
-OFFLOADED_BYTES_MIN = 1024 * 1024
+OFFLOADED_BYTES_MIN: Final = 1024 * 1024
 
 
 class Key(Protocol):

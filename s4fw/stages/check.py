@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from s4fw.config import Config
 from s4fw.config.problem import Problem
 from s4fw.pricing import RateCard
 
-_NAMES_MODEL_IN_PATH = "bedrock"
+_NAMES_MODEL_IN_PATH: Final = "bedrock"
 
 
 def problems(config: Config, rates: RateCard) -> list[Problem]:

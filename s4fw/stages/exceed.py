@@ -17,7 +17,7 @@ everything is as it was, and the refusal is the one of the request as it came.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.exchange import Exchange
 from s4fw.core.stage import Stage
@@ -30,7 +30,7 @@ from s4fw.stages import price
 
 # Of clamps of one request: each budget may refuse once, and some of the rest may be taken by other
 # workers meanwhile.
-TRIES = 16
+TRIES: Final = 16
 
 
 class Clamp(Protocol):

@@ -10,6 +10,7 @@ if it fits.  A model that no counter knows stays with its calibrated bound.
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Final
 
 from s4fw.core.exchange import Exchange
 from s4fw.core.reason import Reason
@@ -20,7 +21,7 @@ from s4fw.stages.budget import Budget
 from s4fw.stages.inputs import Ask, Estimate
 from s4fw.stages.price import output_bound, price, worst_case
 
-_TENTH = 10
+_TENTH: Final = 10
 
 
 class GreyZone(Stage):

@@ -15,6 +15,7 @@ What is counted is remembered by keyed hash, so a transcript that grew costs onl
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange, Offload
@@ -26,16 +27,16 @@ STRICT, CALIBRATED, EXACT = ("strict", "calibrated", "exact")
 
 # tiktoken takes about 45 us for 1 kB of English (108 kB: 4.8 ms); up to this size it is counted at
 # once and stays below 2 ms, a larger rest is counted in a thread.
-INLINE_BYTES = 32 * 1024
+INLINE_BYTES: Final = 32 * 1024
 
 # Beside its texts, what a model without a public tokenizer may add for a request: 64 flat, and 700
 # for a hidden prompt that explains tools (the largest known is 530).
-FLAT = 64 + 700
+FLAT: Final = 64 + 700
 
 # The provider's own count of the input as a bound, at once or later; None where it does not say.
 Ask = Callable[[Exchange], int | Awaitable[int | None] | None]
 
-_COUNTED = COUNTER_INDEX["tokens_counted"]
+_COUNTED: Final = COUNTER_INDEX["tokens_counted"]
 
 # What is left to count: of which encoding (its place), which, what run, its tokens so far, from
 # where on.

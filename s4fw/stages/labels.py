@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import orjson
@@ -25,17 +26,17 @@ from s4fw.core.verdict import Block
 from s4fw.errors import ATTRIBUTION_CONFLICT
 
 # The dimensions that callers may name, and the header of each.
-HEADERS = {
+HEADERS: Final = {
     name: f"x-s4fw-{name}".encode()
     for name in ("tenant", "feature", "customer", "agent", "session")
 }
-TAGS = b"x-s4fw-tags"
-_BAGGAGE = b"baggage"
+TAGS: Final = b"x-s4fw-tags"
+_BAGGAGE: Final = b"baggage"
 # W3C Baggage 3.3.2: what everybody has to pass on; more of it is nobody's label.
 _BAGGAGE_BYTES_MAX, _BAGGAGE_MEMBERS_MAX = 8192, 64
 
 # Headers of other gateways and tools: of one dimension, of JSON members, of tags.
-_ALIASES_OF_ONE = {
+_ALIASES_OF_ONE: Final = {
     b"helicone-property-tenant": "tenant",
     b"helicone-property-feature": "feature",
     b"helicone-property-customer": "customer",
@@ -46,18 +47,20 @@ _ALIASES_OF_ONE = {
     b"x-claude-code-session-id": "session",
     b"x-claude-code-agent-id": "agent",
 }
-_ALIASES_OF_JSON = (
+_ALIASES_OF_JSON: Final = (
     b"x-portkey-metadata",
     b"cf-aig-metadata",
     b"x-litellm-spend-logs-metadata",
     b"x-amzn-bedrock-request-metadata",
 )
-_JSON_MEMBERS = {name: name for name in HEADERS} | {"_user": "customer"}  # _user: Portkey's own
-_ALIAS_OF_TAGS = b"x-litellm-tags"
+_JSON_MEMBERS: Final = {name: name for name in HEADERS} | {
+    "_user": "customer"
+}  # _user: Portkey's own
+_ALIAS_OF_TAGS: Final = b"x-litellm-tags"
 
-_VALUE = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
+_VALUE: Final = re.compile(rb"[A-Za-z0-9._:@/-]{1,128}")
 
-NONE: frozenset[str] = frozenset()
+NONE: Final[frozenset[str]] = frozenset()
 Found = dict[str, bytes]  # dimension -> value as it came
 
 
@@ -187,6 +190,6 @@ def _reader(alias: bytes) -> Callable[[bytes], Found]:
     return _of_one(_ALIASES_OF_ONE[alias])
 
 
-ALIASES = frozenset(
+ALIASES: Final = frozenset(
     alias.decode() for alias in (_BAGGAGE, *_ALIASES_OF_ONE, *_ALIASES_OF_JSON, _ALIAS_OF_TAGS)
 )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -36,14 +36,14 @@ from s4fw.ledger.standing import Standing
 from s4fw.ledger.table import TableBusy, TableFull
 from s4fw.stages import labels
 
-BODY_BYTES_MAX = 1024
-_REQUEST_ID = re.compile(r"fw_([0-9a-f]{32})")
-_REASONS = {"success": Reason.SUCCEEDED, "failure": Reason.FAILED}
-_MEMBERS = frozenset({"outcome", "request_id", "session"})
-_NO_REQUEST = bytes(16)
-_SESSION = DIMENSION_INDEX["session"]
-_OF_REQUESTS = (DIMENSION_INDEX["model"], DIMENSION_INDEX["provider"])
-_HEADERS = [("content-type", "application/json"), ("cache-control", "no-store")]
+BODY_BYTES_MAX: Final = 1024
+_REQUEST_ID: Final = re.compile(r"fw_([0-9a-f]{32})")
+_REASONS: Final = {"success": Reason.SUCCEEDED, "failure": Reason.FAILED}
+_MEMBERS: Final = frozenset({"outcome", "request_id", "session"})
+_NO_REQUEST: Final = bytes(16)
+_SESSION: Final = DIMENSION_INDEX["session"]
+_OF_REQUESTS: Final = (DIMENSION_INDEX["model"], DIMENSION_INDEX["provider"])
+_HEADERS: Final = [("content-type", "application/json"), ("cache-control", "no-store")]
 
 
 class Own(Stage):

@@ -6,13 +6,15 @@ of a caller run at once is looked at with the reservation: see `s4fw.ledger.call
 
 from __future__ import annotations
 
+from typing import Final
+
 from s4fw.core.attribution import DIMENSION_INDEX
 from s4fw.core.exchange import Exchange
 from s4fw.core.stage import Stage
 from s4fw.core.verdict import Verdict
 from s4fw.ledger.callers import Callers
 
-_KEY = DIMENSION_INDEX["key"]
+_KEY: Final = DIMENSION_INDEX["key"]
 
 
 class Rate(Stage):

@@ -6,10 +6,12 @@ in a thread, where the scanner runs without the interpreter's lock.
 
 from __future__ import annotations
 
+from typing import Final
+
 from s4fw.core.exchange import Exchange, Offload
 from s4fw.core.stage import Admitted, Stage
 
-OFFLOAD_BYTES = 512 * 1024
+OFFLOAD_BYTES: Final = 512 * 1024
 
 
 class Read(Stage):

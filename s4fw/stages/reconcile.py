@@ -7,7 +7,7 @@ worst case and shown as accrued, with its reason.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.core.exchange import Exchange, Reservation
@@ -23,7 +23,7 @@ from s4fw.tokens.factors import Factors
 # Refused before any work was done, so not billed: OpenAI bills completed requests only
 # (platform.openai.com/docs/guides/error-codes).  500, 502, 503 and 529 at once, without a body of
 # tokens, are failures of the same kind.  408 and 504 are not here: the work may have been done.
-UNBILLED = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 502, 503, 529})
+UNBILLED: Final = frozenset({400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 502, 503, 529})
 
 
 class Refusals(Protocol):

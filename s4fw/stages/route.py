@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fnmatch import translate
-from typing import Protocol
+from typing import Final, Protocol
 
 from s4fw.core.exchange import Exchange
 from s4fw.core.stage import Stage
 from s4fw.core.verdict import Block, Verdict
 from s4fw.errors import ENDPOINT_NOT_GOVERNED
 
-REMEMBERED_MAX = 10_000
-_MODEL_CHARS_MAX = 256  # longer names are matched anew: callers must not fill memory
+REMEMBERED_MAX: Final = 10_000
+_MODEL_CHARS_MAX: Final = 256  # longer names are matched anew: callers must not fill memory
 
 
 class Configured(Protocol):

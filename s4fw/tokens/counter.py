@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from typing import Final
 
 import orjson
 import tiktoken
@@ -24,17 +25,17 @@ from s4fw.tokens.pieces import PIECE, chunks_of, pieces
 
 # Of a run, the prefixes that are remembered: the last ones, where the next turn will continue, and
 # every 64th before, so that one request of 65,536 elements cannot flush the memory or stall `seek`.
-TAIL = 64
-STRIDE = 64
+TAIL: Final = 64
+STRIDE: Final = 64
 
 # The "vocabulary" of models that publish none: the UTF-8 bytes of a text, which bound its tokens
 # (never exceeded by any tokenizer that works on bytes, which all current ones do).
-BYTES = "bytes"
+BYTES: Final = "bytes"
 
-LONG_MIN = 131_072  # bytes of a value from which its long strings are decoded in steps
+LONG_MIN: Final = 131_072  # bytes of a value from which its long strings are decoded in steps
 
 # Texts that stand in every request and are no content: the roles and types of the wire format.
-_WIRE_WORDS = (
+_WIRE_WORDS: Final = (
     *("user", "assistant", "system", "developer", "tool"),
     *("function", "custom", "text", "refusal", "json_object", "json_schema"),
 )

@@ -8,16 +8,16 @@ documented context would be a fraction of the bill.  Later models have the long 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.request import Request
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-HEADER = b"anthropic-beta"
-FIELD = "anthropic_beta"
+HEADER: Final = b"anthropic-beta"
+FIELD: Final = "anthropic_beta"
 
-_LONGER = ("context-", "output-")
-_SHORT = re.compile(
+_LONGER: Final = ("context-", "output-")
+_SHORT: Final = re.compile(
     r"claude-(?:v\d|instant|[1-3][-.]|(?:opus|sonnet|haiku)-4(?:$|-[0-5](?!\d)|[-@]\d{8}))"
 )
 

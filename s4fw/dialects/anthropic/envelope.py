@@ -7,7 +7,7 @@ Anthropic's own `details.error_code` values are left alone: callers would take u
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,8 +15,8 @@ from s4fw.core.verdict import Block
 from s4fw.dialects import blocks
 from s4fw.errors import Code, Source
 
-_TYPE_BY_CODE = {"budget_exceeded": "billing_error"}
-_TYPE_BY_STATUS = {
+_TYPE_BY_CODE: Final = {"budget_exceeded": "billing_error"}
+_TYPE_BY_STATUS: Final = {
     401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
@@ -25,7 +25,7 @@ _TYPE_BY_STATUS = {
     429: "rate_limit_error",
     504: "timeout_error",
 }
-_TYPE_BY_SOURCE = {
+_TYPE_BY_SOURCE: Final = {
     Source.DOWNSTREAM: "invalid_request_error",
     Source.POLICY: "permission_error",
     Source.UPSTREAM: "api_error",

@@ -13,19 +13,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_NONE, Run
 
-STEP = 1024 * 1024
-SMALL = 4096  # a body up to this size is searched faster than remembered
+STEP: Final = 1024 * 1024
+SMALL: Final = 4096  # a body up to this size is searched faster than remembered
 
-_SHORT_TTL = re.compile(rb'"ttl"\s*+:\s*+(?:"5m"|null)')
+_SHORT_TTL: Final = re.compile(rb'"ttl"\s*+:\s*+(?:"5m"|null)')
 
 # Beginnings of an array that are remembered of each request, and how far back one is looked for:
 # a turn adds a few messages, and moves the mark of the cache from the last ones to the new.
-_KEPT = 4
-_LOOK_BACK = 16
-_REMEMBERED_MAX = 16_384
+_KEPT: Final = 4
+_LOOK_BACK: Final = 16
+_REMEMBERED_MAX: Final = 16_384
 
 
 class Marks:
@@ -51,7 +52,9 @@ class Marks:
             self.tool_references += sum(1 for _ in _places(body, b'"tool_reference"', start, end))
 
 
-_known: dict[bytes, Marks] = {}  # what stands in an array up to the end of one of its elements
+_known: Final[
+    dict[bytes, Marks]
+] = {}  # what stands in an array up to the end of one of its elements
 
 
 def of(body: bytes | bytearray, runs: Sequence[Run]) -> Marks:

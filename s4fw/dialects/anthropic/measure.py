@@ -9,7 +9,7 @@ in bytes, which no tokenizer of bytes exceeds.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -18,24 +18,24 @@ from s4fw.dialects.walk import Walk
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # Framing, as an upper bound of what the provider adds to the text of a message.
-MESSAGE_TOKENS = 8
+MESSAGE_TOKENS: Final = 8
 
 # One image, however large and wherever it is: it is scaled down to the longest edge that a model
 # sees, 1,568 pixels up to Claude 4.6 and 2,576 from Opus 4.7 on, of 28 x 28 pixels a token.
-IMAGE_TOKENS = 4_800
-IMAGE_TOKENS_46 = 1_600
+IMAGE_TOKENS: Final = 4_800
+IMAGE_TOKENS_46: Final = 1_600
 
 # One PDF: each page is billed as its text (3,000 tokens at most, says the documentation) and as an
 # image.  The size of the file bounds nothing: pages may share one object, their text is compressed.
 # So it is the most pages that are accepted, more than any context holds: what is then held is the
 # model's context.
-PDF_PAGES_MAX = 600
-PDF_PAGE_TEXT_TOKENS = 3_000
+PDF_PAGES_MAX: Final = 600
+PDF_PAGE_TEXT_TOKENS: Final = 3_000
 
-CITATIONS_TOKENS = 1_000  # how to cite, once for each document that may be cited
+CITATIONS_TOKENS: Final = 1_000  # how to cite, once for each document that may be cited
 
 # The wire format's own names: the model does not see them.  Any other is counted.
-_FIELDS = frozenset(
+_FIELDS: Final = frozenset(
     {
         *("role", "content", "type", "text", "cache_control", "ttl", "id", "name", "input"),
         *("tool_use_id", "is_error", "thinking", "signature", "data", "title", "context"),
@@ -43,12 +43,16 @@ _FIELDS = frozenset(
     }
 )
 
-_CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_CALLS: Final = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 # What stands for bytes that are elsewhere, or that are no text: its own text bounds nothing.
-_REFERENCE = re.compile(r"audio|video|file|media|speech|pdf|upload|mcp_toolset|^url$|^image_url$")
-_ELSEWHERE = ("file_id", "image_url", "s3Location")
+_REFERENCE: Final = re.compile(
+    r"audio|video|file|media|speech|pdf|upload|mcp_toolset|^url$|^image_url$"
+)
+_ELSEWHERE: Final = ("file_id", "image_url", "s3Location")
 
-_NOT_GOVERNED = "content that only names something elsewhere is not governed: nothing bounds it"
+_NOT_GOVERNED: Final = (
+    "content that only names something elsewhere is not governed: nothing bounds it"
+)
 
 
 class ContentWalk(Walk):
@@ -140,6 +144,6 @@ def _check_image(source: Any) -> None:
         raise Refusal(INVALID_REQUEST, "the `media_type` of an image must be one of an image")
 
 
-_LARGE = ContentWalk(IMAGE_TOKENS)
-of_message = _LARGE.of_message
-of_system = _LARGE.of_system
+_LARGE: Final = ContentWalk(IMAGE_TOKENS)
+of_message: Final = _LARGE.of_message
+of_system: Final = _LARGE.of_system

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -24,7 +24,7 @@ from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # Names by which other APIs bound the output or multiply it, and fields by which other gateways
 # choose another model or another destination, or add to the prompt or to the bill.
-FOREIGN = frozenset(
+FOREIGN: Final = frozenset(
     {
         *("max_completion_tokens", "max_output_tokens", "max_new_tokens", "max_tokens_to_sample"),
         *("max_gen_len", "max_token_count", "max_length", "num_predict", "generation_config"),
@@ -35,7 +35,7 @@ FOREIGN = frozenset(
 )
 
 # Documented fields that add nothing to the bill; any that is not known is counted as text.
-_FREE = frozenset(
+_FREE: Final = frozenset(
     {
         *("temperature", "top_p", "top_k", "stop_sequences", "tool_choice", "thinking"),
         *("cache_control", "diagnostics", "billing_policy", "fallback_credit_token"),
@@ -43,21 +43,21 @@ _FREE = frozenset(
     }
 )
 
-TIERS = frozenset({"auto", "standard_only"})
-SPEEDS = frozenset({"standard", "fast"})
+TIERS: Final = frozenset({"auto", "standard_only"})
+SPEEDS: Final = frozenset({"standard", "fast"})
 
 # Models that scale images down to 1,568 pixels: up to Claude 4.6.  What does not tell its version
 # so is taken for a newer one.
-_SMALL_IMAGES = re.compile(
+_SMALL_IMAGES: Final = re.compile(
     r"claude-(?:(?:instant|2|3)[-.]"
     r"|(?:opus|sonnet|haiku)-(?:3|4(?:-[0-6])?)(?:$|[^0-9-]|-\d{8}|-v\d))"
 )
 
 # Edits of the context that only take away from it.
-_SHRINKING_EDIT = re.compile(r"clear_(?:tool_uses|thinking)_\d{8}")
+_SHRINKING_EDIT: Final = re.compile(r"clear_(?:tool_uses|thinking)_\d{8}")
 
-_REMEMBERED_MAX = 1_024
-_hosted_of: dict[bytes, tools.Hosted] = {}  # by the digest of a request's tools
+_REMEMBERED_MAX: Final = 1_024
+_hosted_of: Final[dict[bytes, tools.Hosted]] = {}  # by the digest of a request's tools
 
 
 def read(request: Request, is_model_in_path: bool = False) -> None:
@@ -220,7 +220,7 @@ def _is_shrinking(edit: Any) -> bool:
     return isinstance(kind, str) and _SHRINKING_EDIT.fullmatch(kind) is not None
 
 
-_UNBOUNDED = {
+_UNBOUNDED: Final = {
     "fallbacks": "another model would answer at another price",
     "thread": "the provider holds a part of the input",
     "container": "it adds files and skills that are not seen here",
@@ -252,7 +252,7 @@ def _add_value(
 
 
 # The metered fields and what reads each.
-_READERS: dict[str, Callable[[Request, Document, str], None]] = {
+_READERS: Final[dict[str, Callable[[Request, Document, str], None]]] = {
     "model": _read_model,
     "messages": _read_messages,
     "system": _read_system,
@@ -268,10 +268,10 @@ _READERS: dict[str, Callable[[Request, Document, str], None]] = {
     "context_management": _read_context_management,
     **dict.fromkeys(_UNBOUNDED, _refuse_unbounded),
 }
-METERED = frozenset({*_READERS, "thinking", "cache_control"})
-GUARD = fields.Guard(METERED, FOREIGN)
+METERED: Final = frozenset({*_READERS, "thinking", "cache_control"})
+GUARD: Final = fields.Guard(METERED, FOREIGN)
 
-THINKING_TOKENS_MIN = 1_024  # what a fixed budget of thinking has at least
+THINKING_TOKENS_MIN: Final = 1_024  # what a fixed budget of thinking has at least
 
 
 def lower_output(request: Request, tokens: int) -> bool:

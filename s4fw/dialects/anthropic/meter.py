@@ -8,13 +8,13 @@ for more than it told.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.dialects.account import UsageOf, text
 from s4fw.dialects.listener import Listener
 
 # Every event that is read holds one of these; deltas of content hold none.
-_MARKS = (b'"usage"', b'"error"', b'"message_stop"')
+_MARKS: Final = (b'"usage"', b'"error"', b'"message_stop"')
 
 
 class StreamMeter(Listener):

@@ -8,29 +8,29 @@ by its versioned type; a type that is not known here could be one, so it is refu
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from s4fw.dialects.fields import plain_integer
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-TOOL_TOKENS = 16  # of one definition, beside its JSON
+TOOL_TOKENS: Final = 16  # of one definition, beside its JSON
 
 # What a tool that is only named adds to the prompt: the provider's own description of it.  Bounds:
 # the documented ones are 245 (bash) to 735 plus 499 (computer) tokens, docs.anthropic.com 2025.
-BUILT_IN_TOKENS = 5_000
+BUILT_IN_TOKENS: Final = 5_000
 
 # What one web search brings as input.  Nothing in the API bounds it; this is far above what ten
 # results with their excerpts are known to take.  What passes it is charged and counted as overrun.
-SEARCH_RESULT_TOKENS = 32_000
+SEARCH_RESULT_TOKENS: Final = 32_000
 
-USES_MAX = 1_000  # of one tool
-CONTENT_TOKENS_MAX = 10_000_000  # of one fetched page; beyond every context
+USES_MAX: Final = 1_000  # of one tool
+CONTENT_TOKENS_MAX: Final = 10_000_000  # of one fetched page; beyond every context
 
-_VERSIONED = re.compile(r"([a-z0-9_]+?)_(\d{8})")
+_VERSIONED: Final = re.compile(r"([a-z0-9_]+?)_(\d{8})")
 # Tools whose calls the caller's own program runs.
-_CALLERS_OWN = frozenset(
+_CALLERS_OWN: Final = frozenset(
     {
         *("bash", "text_editor", "memory", "computer", "computer_toolset"),
         *("browser", "browser_toolset"),
@@ -39,9 +39,9 @@ _CALLERS_OWN = frozenset(
 # The first versions of these call nothing but themselves; later ones run code between the calls
 # unless they are told that only the model itself may call them.
 _SEARCH, _FETCH = "web_search", "web_fetch"
-_DIRECT = {_SEARCH: "20250305", _FETCH: "20250910"}
+_DIRECT: Final = {_SEARCH: "20250305", _FETCH: "20250910"}
 
-_NOT_BOUNDED = (
+_NOT_BOUNDED: Final = (
     "a tool that the provider runs is not governed: only `web_search` and `web_fetch` with a "
     '`max_uses` and, beyond their first version, with `allowed_callers` ["direct"]'
 )

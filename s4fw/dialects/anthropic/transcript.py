@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.transcript import Item
 from s4fw.dialects.said import SEPARATOR, mark_of_part, text_of, written
 
 # Drawn anew for each answer, and signed.
-_THOUGHTS = ("thinking", "redacted_thinking")
-_CALLS = ("tool_use", "server_tool_use", "mcp_tool_use")
+_THOUGHTS: Final = ("thinking", "redacted_thinking")
+_CALLS: Final = ("tool_use", "server_tool_use", "mcp_tool_use")
 
 
 def of_message(message: Any) -> Item:

@@ -14,6 +14,7 @@ envelope  writes refusals and broken streams as AWS's SDKs understand them
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from s4fw.core.dialect import Meter
 from s4fw.core.exchange import Exchange
@@ -41,7 +42,7 @@ from s4fw.dialects.bedrock.meter import (
 )
 from s4fw.errors import UNKNOWN_MODEL, Code, Refusal
 
-_READERS: dict[str, tuple[Callable[[Request], None], bool]] = {  # with whether it streams
+_READERS: Final[dict[str, tuple[Callable[[Request], None], bool]]] = {  # with whether it streams
     "bedrock.converse": (converse.read, False),
     "bedrock.converse-stream": (converse.read, True),
     "bedrock.invoke": (invoke.read, False),

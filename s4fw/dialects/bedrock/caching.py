@@ -9,15 +9,16 @@ searched in steps, so that no other thread waits for long.
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from s4fw.core.request import CACHE_1H, CACHE_5M, CACHE_NONE
 from s4fw.dialects.bedrock import families
 
-STEP = 1024 * 1024
+STEP: Final = 1024 * 1024
 
-_POINT = b'"cache'  # begins `cachePoint` and `cache_control`
-_TTL = re.compile(rb'"ttl"\s*+:\s*+(?!"5m"|null|[\s])')
-_OVERLAP = 64  # of two steps, longer than any mark
+_POINT: Final = b'"cache'  # begins `cachePoint` and `cache_control`
+_TTL: Final = re.compile(rb'"ttl"\s*+:\s*+(?!"5m"|null|[\s])')
+_OVERLAP: Final = 64  # of two steps, longer than any mark
 
 
 def kind(model: str, body: bytes | bytearray, is_veiled: bool) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -17,24 +17,28 @@ from s4fw.core.request import Measure
 from s4fw.dialects.walk import has_member
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-MESSAGE_TOKENS = 8  # framing of one message
-BLOCK_TOKENS = 4  # of one block in it
-TOOL_TOKENS = 16  # of one definition or call, beside its JSON
-DOCUMENT_TOKENS = 64  # its name and what surrounds it
-CITATIONS_TOKENS = 1_000  # how to cite, once for each document that may be cited
+MESSAGE_TOKENS: Final = 8  # framing of one message
+BLOCK_TOKENS: Final = 4  # of one block in it
+TOOL_TOKENS: Final = 16  # of one definition or call, beside its JSON
+DOCUMENT_TOKENS: Final = 64  # its name and what surrounds it
+CITATIONS_TOKENS: Final = 1_000  # how to cite, once for each document that may be cited
 
 # What nothing in the request bounds but that the model reads no more than its context, which the
 # quote cuts at: pages of a PDF and text of an office file are compressed, a video is many images.
-CONTEXT = 20_000_000
+CONTEXT: Final = 20_000_000
 
-_TEXT_DOCUMENTS = frozenset({"csv", "html", "txt", "md"})
+_TEXT_DOCUMENTS: Final = frozenset({"csv", "html", "txt", "md"})
 # A block that is not known: one whose name says that it stands for something else is refused.
-_REFERENCE = re.compile(r"image|audio|video|file|document|media|speech|pdf|uri|url", re.IGNORECASE)
-_S3 = "s3Location"
-_ELSEWHERE = frozenset({_S3, "s3Uri", "uri", "url"})
+_REFERENCE: Final = re.compile(
+    r"image|audio|video|file|document|media|speech|pdf|uri|url", re.IGNORECASE
+)
+_S3: Final = "s3Location"
+_ELSEWHERE: Final = frozenset({_S3, "s3Uri", "uri", "url"})
 
-_NOT_HERE = "content that is kept elsewhere (`s3Location`) is not governed: nothing here bounds it"
-_NOT_KNOWN = "content of a kind that is not known is not governed: nothing bounds its tokens"
+_NOT_HERE: Final = (
+    "content that is kept elsewhere (`s3Location`) is not governed: nothing here bounds it"
+)
+_NOT_KNOWN: Final = "content of a kind that is not known is not governed: nothing bounds its tokens"
 
 
 class Tally:
@@ -239,7 +243,7 @@ def _json(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
-_KINDS: dict[str, Callable[[Any, Tally], None]] = {
+_KINDS: Final[dict[str, Callable[[Any, Tally], None]]] = {
     "text": _of_text,
     "image": _of_image,
     "document": _of_document,

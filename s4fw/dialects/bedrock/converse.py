@@ -7,7 +7,7 @@ bounded does not, and neither does a name that folds to a metered one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.request import Measure, Request, Run
 from s4fw.core.transcript import Transcript
@@ -19,10 +19,10 @@ from s4fw.dialects.fields import TOKENS_MAX, Guard, fold, plain_integer
 from s4fw.dialects.strictjson import NULL, OBJECT, Document
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-REPLY_TOKENS = 32  # framing of the reply, and slack
-BOUND = "inferenceConfig.maxTokens"
+REPLY_TOKENS: Final = 32  # framing of the reply, and slack
+BOUND: Final = "inferenceConfig.maxTokens"
 
-METERED = frozenset(
+METERED: Final = frozenset(
     {
         "messages",
         "system",
@@ -38,13 +38,13 @@ METERED = frozenset(
     }
 )
 # What other shapes bound the output with or choose the model by; none of them means anything here.
-FOREIGN = frozenset(
+FOREIGN: Final = frozenset(
     {
         *(native.OUTPUT_BOUNDS - {"n"}),
         *("modelId", "model", "service_tier", "inference_config", "anthropic_beta"),
     }
 )
-_GUARD = Guard(METERED, FOREIGN)
+_GUARD: Final = Guard(METERED, FOREIGN)
 
 
 def read(request: Request) -> None:
@@ -106,7 +106,7 @@ def _read_inference(request: Request, document: Document, name: str, settings: S
     settings.bound(BOUND, plain_integer(config.get("maxTokens"), "maxTokens", 0, TOKENS_MAX))
 
 
-_FOLDED_BOUNDS = frozenset(map(fold, native.OUTPUT_BOUNDS))
+_FOLDED_BOUNDS: Final = frozenset(map(fold, native.OUTPUT_BOUNDS))
 
 
 def _read_additional(request: Request, document: Document, name: str, settings: Settings) -> None:
@@ -159,7 +159,7 @@ def _object(document: Document, name: str) -> dict[str, Any]:
     return value
 
 
-_READERS: dict[str, Callable[[Request, Document, str, Settings], None]] = {
+_READERS: Final[dict[str, Callable[[Request, Document, str, Settings], None]]] = {
     "messages": _read_messages,
     "system": _read_system,
     "inferenceConfig": _read_inference,

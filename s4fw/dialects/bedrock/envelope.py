@@ -8,6 +8,8 @@ only delay that it obeys.  An upstream that timed out may have billed, and 408 i
 
 from __future__ import annotations
 
+from typing import Final
+
 import orjson
 
 from s4fw.core.verdict import Block
@@ -22,14 +24,14 @@ from s4fw.errors import (
 )
 
 # Where Bedrock has a status and a name of its own for a refusal.
-_OWN: dict[str, tuple[int, str]] = {
+_OWN: Final[dict[str, tuple[int, str]]] = {
     BUDGET_EXCEEDED.name: (400, "ServiceQuotaExceededException"),
     INVALID_API_KEY.name: (403, "UnrecognizedClientException"),
     INVALID_SIGNATURE.name: (403, "InvalidSignatureException"),
     UPSTREAM_UNREACHABLE.name: (503, "ServiceUnavailableException"),
     UPSTREAM_TIMEOUT.name: (408, "ModelTimeoutException"),
 }
-_NAME_BY_STATUS = {
+_NAME_BY_STATUS: Final = {
     403: "AccessDeniedException",
     404: "ResourceNotFoundException",
     408: "ModelTimeoutException",
@@ -39,7 +41,7 @@ _NAME_BY_STATUS = {
     503: "ServiceUnavailableException",
 }
 # A broken answer of the upstream: the request may have been billed, and 502 would be repeated.
-_STATUS = {502: 424}
+_STATUS: Final = {502: 424}
 
 
 def status_of(code: Code) -> tuple[int, str]:
@@ -64,11 +66,11 @@ def refusal(block: Block, request_id: str) -> tuple[int, list[tuple[str, str]], 
 
 
 # Members of the streams' exceptions; any other name would be no typed error.
-_STREAM_ERROR = "modelStreamErrorException"
-_BY_CODE = {UPSTREAM_TIMEOUT.name: "serviceUnavailableException"}
+_STREAM_ERROR: Final = "modelStreamErrorException"
+_BY_CODE: Final = {UPSTREAM_TIMEOUT.name: "serviceUnavailableException"}
 
 # A frame that broke off is filled up with so many bytes at most.
-_FILL_MAX = 1024 * 1024
+_FILL_MAX: Final = 1024 * 1024
 
 
 def error_event(code: Code, message: str, missing: int = 0) -> bytes:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 # Bounds of one image in tokens.  Claude scales it to what its vision sees; of others, the dearest
 # known (qwen3-vl: 16,384) with a little framing.
-IMAGE_TOKENS_CLAUDE_46 = 1_600
-IMAGE_TOKENS_CLAUDE = 4_800
-IMAGE_TOKENS_NOVA = 5_000
-IMAGE_TOKENS = 17_000
+IMAGE_TOKENS_CLAUDE_46: Final = 1_600
+IMAGE_TOKENS_CLAUDE: Final = 4_800
+IMAGE_TOKENS_NOVA: Final = 5_000
+IMAGE_TOKENS: Final = 17_000
 
-_CLAUDE = re.compile(r"(?:^|\.)anthropic\.")
-_NOVA = re.compile(r"(?:^|\.)amazon\.nova-")
+_CLAUDE: Final = re.compile(r"(?:^|\.)anthropic\.")
+_NOVA: Final = re.compile(r"(?:^|\.)amazon\.nova-")
 # Those that see small images: versions 1 to 3, and 4 up to 4.6 (Opus 4.7 is the first that does
 # not).
-_CLAUDE_46 = re.compile(
+_CLAUDE_46: Final = re.compile(
     r"anthropic\.claude-(?:v\d|instant|[1-3]-|(?:opus|sonnet|haiku)-4-(?:[0-6](?!\d)|\d{8}))"
 )
 # Those whose context is 200,000 tokens unless a beta makes it a million: 4.5 and before.
-_CLAUDE_45 = re.compile(
+_CLAUDE_45: Final = re.compile(
     r"anthropic\.claude-(?:v\d|instant|[1-3]-|(?:opus|sonnet|haiku)-4-(?:[0-5](?!\d)|\d{8}))"
 )
 
 
 # Vendor or line -> where the body of an invoke bounds the output, and under which names.  A model
 # of any other vendor is held at its longest answer.
-_OUTPUT_BOUNDS: tuple[tuple[re.Pattern[str], str, frozenset[str]], ...] = tuple(
+_OUTPUT_BOUNDS: Final[tuple[tuple[re.Pattern[str], str, frozenset[str]], ...]] = tuple(
     (re.compile(rf"(?:^|\.){line}"), where, frozenset(names))
     for line, where, names in (
         (r"anthropic\.", "", ("max_tokens_to_sample",)),  # the older, text-only body

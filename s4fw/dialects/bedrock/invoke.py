@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -23,17 +23,17 @@ from s4fw.dialects.fields import LABEL_CHARS_MAX
 from s4fw.dialects.strictjson import ARRAY, NULL, OBJECT, Document
 from s4fw.errors import UNBOUNDED_REQUEST, Refusal
 
-REPLY_TOKENS = 32
+REPLY_TOKENS: Final = 32
 
-_PREFIX = b"x-amzn-bedrock-"
-_TIER = _PREFIX + b"service-tier"
-_LATENCY = _PREFIX + b"performanceconfig-latency"
-_GUARDRAILS = (_PREFIX + b"guardrailidentifier", _PREFIX + b"guardrailversion")
-_METADATA = _PREFIX + b"request-metadata"
+_PREFIX: Final = b"x-amzn-bedrock-"
+_TIER: Final = _PREFIX + b"service-tier"
+_LATENCY: Final = _PREFIX + b"performanceconfig-latency"
+_GUARDRAILS: Final = (_PREFIX + b"guardrailidentifier", _PREFIX + b"guardrailversion")
+_METADATA: Final = _PREFIX + b"request-metadata"
 
-_TEXT_ONLY_CLAUDE = b'"max_tokens_to_sample"'
+_TEXT_ONLY_CLAUDE: Final = b'"max_tokens_to_sample"'
 # In a body this may be text; it is only the reason to look.
-_LONG_CONTEXT = re.compile(rb"context-1m|\\u00")
+_LONG_CONTEXT: Final = re.compile(rb"context-1m|\\u00")
 
 
 def read(request: Request) -> None:

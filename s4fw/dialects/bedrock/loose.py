@@ -8,22 +8,22 @@ by the model's context only.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from s4fw.dialects.bedrock.content import CONTEXT
 from s4fw.dialects.walk import Walk, has_member
 from s4fw.errors import UNBOUNDED_REQUEST, Refusal
 
-VALUE_TOKENS = 8  # framing of one message or value
-OBJECT_TOKENS = 4  # of one object in it
+VALUE_TOKENS: Final = 8  # framing of one message or value
+OBJECT_TOKENS: Final = 4  # of one object in it
 
 # Names of what is no text: an image, which is group 1, or something longer.
-_NO_TEXT = re.compile(
+_NO_TEXT: Final = re.compile(
     r"(?:input_?)?(?:(images?(?:_?url)?)|(?:audio|video|document|file|media|pdf)s?)", re.IGNORECASE
 )
-_ELSEWHERE = frozenset({"s3Location", "s3Uri", "file_id", "fileUri"})
+_ELSEWHERE: Final = frozenset({"s3Location", "s3Uri", "file_id", "fileUri"})
 
-_NOT_HERE = "content that is kept elsewhere is not governed: nothing bounds it"
+_NOT_HERE: Final = "content that is kept elsewhere is not governed: nothing bounds it"
 
 
 class LooseWalk(Walk):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from base64 import b64decode
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -21,10 +21,10 @@ from s4fw.dialects.bedrock import usage
 from s4fw.dialects.eventstream import Frame, FrameCutter
 
 # In a header of a frame: a string of 17 bytes.  No JSON holds these control characters.
-_DELTA = b"\x07\x00\x11contentBlockDelta"
-_METRICS = b'"' + usage.METRICS.encode() + b'"'
+_DELTA: Final = b"\x07\x00\x11contentBlockDelta"
+_METRICS: Final = b'"' + usage.METRICS.encode() + b'"'
 # Marks of the native events that are read; inside a text a quote is always escaped.
-_MARKS = (_METRICS, b'"usage"', b'"error"', b'"message_stop"')
+_MARKS: Final = (_METRICS, b'"usage"', b'"error"', b'"message_stop"')
 
 
 class FrameMeter(Account, ABC):

@@ -9,26 +9,27 @@ What stands behind all other ARNs is not priced by the token, or nobody here can
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from s4fw.core.verdict import Block
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, UNKNOWN_MODEL
 
-ID_CHARS_MAX = 2048  # the API's own bound
+ID_CHARS_MAX: Final = 2048  # the API's own bound
 
 # Whatever may be an id; prices say whether it is one.
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}(?::\d{1,4})?")
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,126}(?::\d{1,4})?")
 # A vendor, a dot and a model; before it perhaps a geography, after it a version.
-_VENDOR_ID = re.compile(
+_VENDOR_ID: Final = re.compile(
     r"(?:[a-z]{2,8}(?:-gov)?\.)?[a-z0-9][a-z0-9-]{0,62}\.[a-z0-9][a-z0-9.-]{0,62}(?::\d{1,4})?"
 )
-_ARN = re.compile(
+_ARN: Final = re.compile(
     r"arn:aws(?:-[a-z-]{1,16})?:(?P<service>bedrock|sagemaker):(?P<region>[a-z0-9-]{1,24}):"
     r"(?P<account>\d{12})?:(?P<kind>[a-z-]{1,40})/(?P<name>[A-Za-z0-9][A-Za-z0-9.:/_-]{0,200})"
 )
 
-_HIDDEN = "part of what this stands for is kept by the provider, and nothing here bounds it"
-_NOT_BY_TOKEN = "it is not priced by the token"
-_REFUSED = {
+_HIDDEN: Final = "part of what this stands for is kept by the provider, and nothing here bounds it"
+_NOT_BY_TOKEN: Final = "it is not priced by the token"
+_REFUSED: Final = {
     "prompt": Block(UNBOUNDED_REQUEST, f"not sent. A managed prompt is not governed: {_HIDDEN}."),
     "prompt-router": Block(
         UNBOUNDED_REQUEST,
@@ -54,10 +55,10 @@ _REFUSED = {
         UNKNOWN_MODEL, f"not sent. Provisioned throughput is not governed: {_NOT_BY_TOKEN}."
     ),
 }
-_MALFORMED = Block(INVALID_REQUEST, "the model in the path is not an id or an ARN of one")
+_MALFORMED: Final = Block(INVALID_REQUEST, "the model in the path is not an id or an ARN of one")
 
-_TAIL_IS_ID = frozenset({"foundation-model", "inference-profile"})
-APPLICATION_PROFILE = ":application-inference-profile/"
+_TAIL_IS_ID: Final = frozenset({"foundation-model", "inference-profile"})
+APPLICATION_PROFILE: Final = ":application-inference-profile/"
 
 
 def canonical(named: str) -> str | Block:

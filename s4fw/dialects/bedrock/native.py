@@ -8,14 +8,14 @@ the largest counts; a name that only looks like one is refused, because a model 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from s4fw.dialects.bedrock import families
 from s4fw.dialects.fields import TOKENS_MAX, fold, plain_integer
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # Claude, Mistral, Cohere; Nova; Titan text; Llama; gpt-oss; Nova's older name; AI21 and Claude 2.
-OUTPUT_BOUNDS = frozenset(
+OUTPUT_BOUNDS: Final = frozenset(
     {
         "max_tokens",
         "maxTokens",
@@ -27,11 +27,13 @@ OUTPUT_BOUNDS = frozenset(
     }
 )
 # How many answers are generated: OpenAI's, Cohere's, AI21's, others'.
-CHOICES = frozenset({"n", "num_generations", "numResults", "num_return_sequences", "best_of"})
-CHOICES_MAX = 128
+CHOICES: Final = frozenset(
+    {"n", "num_generations", "numResults", "num_return_sequences", "best_of"}
+)
+CHOICES_MAX: Final = 128
 
 # What makes a model run more than once, or read or bill what is not in the request.
-UNBOUNDED = frozenset(
+UNBOUNDED: Final = frozenset(
     {
         "context_management",
         "mcp_servers",
@@ -47,15 +49,15 @@ UNBOUNDED = frozenset(
         "s3Location",
     }
 )
-_GUARDED = {fold(name): name for name in OUTPUT_BOUNDS | CHOICES | UNBOUNDED}
-_LOOKS_LIKE_BOUND = re.compile(r"^max.*(?:token|len|output|gen|new|sample)")
+_GUARDED: Final = {fold(name): name for name in OUTPUT_BOUNDS | CHOICES | UNBOUNDED}
+_LOOKS_LIKE_BOUND: Final = re.compile(r"^max.*(?:token|len|output|gen|new|sample)")
 
 # Betas of Anthropic that are no feature of the request's own fields.
-_LONG_CONTEXT = "context-1m"
+_LONG_CONTEXT: Final = "context-1m"
 
 # Members below which everything is content: texts, schemas, tools.  What stands in there is no
 # setting of the model's.
-CONTENT = frozenset(
+CONTENT: Final = frozenset(
     {
         *("messages", "system", "tools", "tool_choice", "toolConfig", "prompt", "inputText"),
         *("chat_history", "documents", "response_format", "output_config", "texts", "images"),
@@ -142,7 +144,9 @@ def _may_be_short(model: str) -> bool:
 
 
 # Tools of Anthropic that the caller's own program runs; other types run at the provider.
-_CALLERS_OWN = re.compile(r"custom|function|(?:bash|text_editor|memory|computer|browser)_\d{8}")
+_CALLERS_OWN: Final = re.compile(
+    r"custom|function|(?:bash|text_editor|memory|computer|browser)_\d{8}"
+)
 
 
 def check_tools(tools: Any) -> None:

@@ -8,6 +8,7 @@ encoded again by us, so that the upstream can only understand what was understoo
 from __future__ import annotations
 
 import re
+from typing import Final
 from urllib.parse import quote
 
 from s4fw.core.dialect import Dialect, Route
@@ -15,10 +16,10 @@ from s4fw.core.verdict import Block
 from s4fw.dialects.bedrock import modelid
 from s4fw.errors import ENDPOINT_NOT_GOVERNED, INVALID_REQUEST
 
-PREFIX = b"/model/"
+PREFIX: Final = b"/model/"
 
 # Operation -> whether it generates, and so is metered.
-OPERATIONS: dict[bytes, bool] = {
+OPERATIONS: Final[dict[bytes, bool]] = {
     b"converse": True,
     b"converse-stream": True,
     b"invoke": True,
@@ -27,15 +28,15 @@ OPERATIONS: dict[bytes, bool] = {
 }
 
 # Paths of the same host that are not governed, refused in Bedrock's envelope.
-_OTHERS = re.compile(rb"/(?:model|async-invoke|guardrail|guardrail-checks)(?:/|$)")
+_OTHERS: Final = re.compile(rb"/(?:model|async-invoke|guardrail|guardrail-checks)(?:/|$)")
 
-_ENCODED = re.compile(rb"%([0-9A-Fa-f]{2})")
-_NAMED = re.compile(
+_ENCODED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_NAMED: Final = re.compile(
     rb"(?:[A-Za-z0-9._:/-]|%(?:2[DdFf]|3[Aa]|5[Ff]|[46][1-9A-Fa-f]|[57][0-9Aa]"
     rb"|3[0-9]))+"
 )
 
-_ROUTES_REMEMBERED_MAX = 1024  # paths come from callers
+_ROUTES_REMEMBERED_MAX: Final = 1024  # paths come from callers
 
 
 class Paths:

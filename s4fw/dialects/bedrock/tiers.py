@@ -3,17 +3,18 @@ the body, an invoke in its header fields."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-DEFAULT = "default"  # what saying nothing means; no project decides otherwise, as OpenAI's does
+# What saying nothing means; no project decides otherwise, as OpenAI's does.
+DEFAULT: Final = "default"
 
 # As Bedrock names a tier -> as prices do.  Reserved capacity is paid for in advance and overflows
 # into default, which is what OpenAI calls scale.
-_TIERS = {"default": DEFAULT, "flex": "flex", "priority": "priority", "reserved": "scale"}
+_TIERS: Final = {"default": DEFAULT, "flex": "flex", "priority": "priority", "reserved": "scale"}
 
-GUARDRAIL = (
+GUARDRAIL: Final = (
     "a guardrail is not governed: it is billed by the text it reads, which has no price here"
 )
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.transcript import Item
 from s4fw.dialects.said import SEPARATOR, mark_of_part, written
 
-_NOTHING = ("reasoningContent", "cachePoint")  # drawn anew each time, or a mark that moves
+_NOTHING: Final = ("reasoningContent", "cachePoint")  # drawn anew each time, or a mark that moves
 
 
 def of_message(message: Any) -> Item:

@@ -9,18 +9,18 @@ No usage names a model: the one in the path is what ran.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.request import CACHE_1H
 from s4fw.core.usage import Usage
 from s4fw.dialects.account import COUNT_MAX, UsageOf, count, details, required_count
 from s4fw.dialects.bedrock import tiers
 
-_FIELD = b"x-amzn-bedrock-%b-token-count"
-_FIELDS = tuple(
+_FIELD: Final = b"x-amzn-bedrock-%b-token-count"
+_FIELDS: Final = tuple(
     _FIELD % name for name in (b"input", b"output", b"cache-read-input", b"cache-write-input")
 )
-METRICS = "amazon-bedrock-invocationMetrics"
+METRICS: Final = "amazon-bedrock-invocationMetrics"
 
 
 def converse(cache: int) -> UsageOf:

@@ -7,7 +7,9 @@ response that another worker relayed, or that was forgotten, the model's context
 
 from __future__ import annotations
 
-CHAINS_MAX = 16_384  # of each worker, about 300 bytes each
+from typing import Final
+
+CHAINS_MAX: Final = 16_384  # of each worker, about 300 bytes each
 
 
 class Chains:
@@ -36,4 +38,4 @@ class Chains:
         return self._old.get((response, model)) if tokens is None else tokens
 
 
-CHAINS = Chains(CHAINS_MAX)  # of this process
+CHAINS: Final = Chains(CHAINS_MAX)  # of this process

@@ -8,6 +8,7 @@ a number that is no plain integer.  Unknown fields pass; what cannot be bounded 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from s4fw.core.request import CACHE_30M, Request
 from s4fw.core.transcript import Transcript
@@ -21,7 +22,7 @@ from s4fw.dialects.strictjson import ARRAY, NULL, Document
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # Fields that this file reads, or that size the bill at the provider.
-METERED = frozenset(
+METERED: Final = frozenset(
     {
         "model",
         "messages",
@@ -44,13 +45,13 @@ METERED = frozenset(
     }
 )
 # The bounds of the output; the first is the one to add where there is none.
-OUTPUT_BOUNDS = ("max_completion_tokens", "max_tokens")
+OUTPUT_BOUNDS: Final = ("max_completion_tokens", "max_tokens")
 
 # Models that search the web with every call, asked or not: a fee beside their tokens.
-SEARCHING = re.compile(r"gpt-.*-search-(?:preview|api)")
-CHOICES_MAX = 128  # the provider's own bound of n
+SEARCHING: Final = re.compile(r"gpt-.*-search-(?:preview|api)")
+CHOICES_MAX: Final = 128  # the provider's own bound of n
 
-_GUARD = Guard(METERED, FOREIGN)
+_GUARD: Final = Guard(METERED, FOREIGN)
 
 
 def read(request: Request) -> None:
@@ -78,7 +79,7 @@ def _read_prediction(request: Request, document: Document, name: str) -> None:
     request.output_tokens_extra = end - start
 
 
-_WEB_SEARCH = "web search is billed per call and is not governed"
+_WEB_SEARCH: Final = "web search is billed per call and is not governed"
 
 
 def _refuse_web_search(request: Request, document: Document, name: str) -> None:
@@ -122,7 +123,7 @@ def _read_definitions(request: Request, document: Document, name: str) -> None:
 
 
 # The metered fields and what reads each; `stream_options` is read last, with the stream.
-_READERS: dict[str, Reader] = {
+_READERS: Final[dict[str, Reader]] = {
     "model": members.read_model,
     "messages": _read_messages,
     "max_tokens": members.read_output_bound,

@@ -6,6 +6,8 @@ larger of `n` and `best_of`.
 
 from __future__ import annotations
 
+from typing import Final
+
 from s4fw.core.request import Request, Run
 from s4fw.dialects import fields
 from s4fw.dialects.fields import Guard
@@ -16,7 +18,7 @@ from s4fw.dialects.openai.names import FOREIGN
 from s4fw.dialects.strictjson import ARRAY, NULL, STRING, Document
 from s4fw.errors import INVALID_REQUEST, Refusal
 
-METERED = frozenset(
+METERED: Final = frozenset(
     {
         "model",
         "prompt",
@@ -30,12 +32,12 @@ METERED = frozenset(
         "service_tier",
     }
 )
-OUTPUT_BOUNDS = ("max_tokens",)
+OUTPUT_BOUNDS: Final = ("max_tokens",)
 
 # A server that shows a model of a later kind the prompt as a message frames it.
-_FRAMING_TOKENS = measure.MESSAGE_TOKENS + measure.REPLY_TOKENS
+_FRAMING_TOKENS: Final = measure.MESSAGE_TOKENS + measure.REPLY_TOKENS
 
-_GUARD = Guard(METERED, FOREIGN | {"messages", "max_completion_tokens"})
+_GUARD: Final = Guard(METERED, FOREIGN | {"messages", "max_completion_tokens"})
 
 
 def read(request: Request) -> None:
@@ -96,7 +98,7 @@ def _read_echo(request: Request, document: Document, name: str) -> None:
     fields.boolean(document, name)  # the prompt again, which is not billed again
 
 
-_READERS: dict[str, Reader] = {
+_READERS: Final[dict[str, Reader]] = {
     "model": members.read_model,
     "prompt": _read_nothing,
     "suffix": _read_suffix,

@@ -11,7 +11,7 @@ name of its own for its runs.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.request import Request
 from s4fw.dialects.openai.measure import (
@@ -24,7 +24,7 @@ from s4fw.dialects.walk import Walk
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
 # The wire format's own names: the model does not see them.  Any other is counted.
-_FIELDS = frozenset(
+_FIELDS: Final = frozenset(
     {
         *("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "audio"),
         *("type", "text", "refusal", "image_url", "id", "function", "custom", "arguments", "input"),
@@ -34,9 +34,9 @@ _FIELDS = frozenset(
 )
 
 # What stands for bytes that are elsewhere, or that are no text: its own text bounds nothing.
-_REFERENCE = re.compile(r"image|audio|video|file|document|media|speech|pdf", re.IGNORECASE)
+_REFERENCE: Final = re.compile(r"image|audio|video|file|document|media|speech|pdf", re.IGNORECASE)
 # Kinds that are only texts, whatever their members are called.
-_PLAIN = frozenset(
+_PLAIN: Final = frozenset(
     {
         *("text", "refusal", "image_url", "input_text", "output_text", "summary_text"),
         *("reasoning_text", "create_file", "update_file", "delete_file", "file_path"),
@@ -45,24 +45,24 @@ _PLAIN = frozenset(
 )
 # Kinds whose content is kept by the provider, or whose tokens nothing here bounds: files (a page
 # may take a few bytes in them), and what was done at the provider before.
-_UNSEEN_PARTS = frozenset({"file"})
-_UNSEEN_ITEMS = frozenset(
+_UNSEEN_PARTS: Final = frozenset({"file"})
+_UNSEEN_ITEMS: Final = frozenset(
     {
         *("input_file", "item_reference", "compaction", "web_search_call", "mcp_call"),
         *("file_search_call", "code_interpreter_call", "image_generation_call", "mcp_list_tools"),
         *("mcp_approval_request", "program", "program_output"),
     }
 )
-_IMAGE_ITEMS = frozenset({"input_image", "computer_screenshot"})
-_NONE: frozenset[str] = frozenset()
+_IMAGE_ITEMS: Final = frozenset({"input_image", "computer_screenshot"})
+_NONE: Final[frozenset[str]] = frozenset()
 # Items that bring tools of their own, or make the provider work beside the answer.
-_ACTING = frozenset(
+_ACTING: Final = frozenset(
     {"additional_tools", "tool_search_output", "mcp_approval_response", "compaction_trigger"}
 )
 
 
-MESSAGES = b"m"
-ITEMS = b"i"
+MESSAGES: Final = b"m"
+ITEMS: Final = b"i"
 
 
 def _kinds(names: frozenset[str]) -> re.Pattern[bytes]:
@@ -72,9 +72,11 @@ def _kinds(names: frozenset[str]) -> re.Pattern[bytes]:
     return re.compile(rb'"type"[ \t\r\n]*:[ \t\r\n]*"(?:%b)"' % choice)
 
 
-_OF_UNSEEN = {MESSAGES: _kinds(_UNSEEN_PARTS), ITEMS: _kinds(_UNSEEN_ITEMS)}
+_OF_UNSEEN: Final = {MESSAGES: _kinds(_UNSEEN_PARTS), ITEMS: _kinds(_UNSEEN_ITEMS)}
 
-_NOT_GOVERNED = "content other than text and images is not governed: nothing bounds its tokens"
+_NOT_GOVERNED: Final = (
+    "content other than text and images is not governed: nothing bounds its tokens"
+)
 
 
 class ContentWalk(Walk):
@@ -160,21 +162,21 @@ class ContentWalk(Walk):
                 raise Refusal(UNBOUNDED_REQUEST, _NOT_GOVERNED)
 
 
-_OF_IMAGE = frozenset({"type", "image_url", "file_id", "detail"})
-_KNOWN_PARTS = _PLAIN | {"input_image", "computer_screenshot", "file", "input_file"}
+_OF_IMAGE: Final = frozenset({"type", "image_url", "file_id", "detail"})
+_KNOWN_PARTS: Final = _PLAIN | {"input_image", "computer_screenshot", "file", "input_file"}
 
 # Small models that bill images by patches, as the large ones do; not gpt-4o-mini, and none that a
 # name does not tell.
-_CHEAP_MINI = re.compile(r"(?:gpt-4\.1|gpt-5(?:\.\d)?|o4)-mini")
+_CHEAP_MINI: Final = re.compile(r"(?:gpt-4\.1|gpt-5(?:\.\d)?|o4)-mini")
 
 # By whether the model bills images like gpt-4o-mini does, and whether all is held at the context.
-_RULES = ((0, False), (IMAGE_TOKENS_MINI, False), (0, True), (IMAGE_TOKENS_MINI, True))
-_WALKS = {
+_RULES: Final = ((0, False), (IMAGE_TOKENS_MINI, False), (0, True), (IMAGE_TOKENS_MINI, True))
+_WALKS: Final = {
     MESSAGES: tuple(ContentWalk(False, floor, is_bound) for floor, is_bound in _RULES),
     ITEMS: tuple(ContentWalk(True, floor, is_bound) for floor, is_bound in _RULES),
 }
-_NAMES = {MESSAGES: (b"m", b"M", b"n", b"N"), ITEMS: (b"i", b"I", b"j", b"J")}
-_FAMILIES = {name: family for family, names in _NAMES.items() for name in names}
+_NAMES: Final = {MESSAGES: (b"m", b"M", b"n", b"N"), ITEMS: (b"i", b"I", b"j", b"J")}
+_FAMILIES: Final = {name: family for family, names in _NAMES.items() for name in names}
 
 
 def bind(request: Request) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from s4fw.core.request import Request
 from s4fw.dialects.fields import Guard
 from s4fw.dialects.openai import members
@@ -11,11 +13,12 @@ from s4fw.dialects.openai.names import FOREIGN
 from s4fw.dialects.strictjson import Document
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-METERED = frozenset({"model", "input", "stream", "service_tier"})
+METERED: Final = frozenset({"model", "input", "stream", "service_tier"})
 
-_ENDS_TOKENS = 2  # of each input: servers of other models add one at its beginning and its end
+# Of each input: servers of other models add one at its beginning and its end.
+_ENDS_TOKENS: Final = 2
 
-_GUARD = Guard(METERED, FOREIGN | {"messages"})
+_GUARD: Final = Guard(METERED, FOREIGN | {"messages"})
 
 
 def read(request: Request) -> None:
@@ -39,7 +42,7 @@ def _refuse_stream(request: Request, document: Document, name: str) -> None:
         raise Refusal(UNBOUNDED_REQUEST, "there is no stream of embeddings")
 
 
-_READERS: dict[str, Reader] = {
+_READERS: Final[dict[str, Reader]] = {
     "model": members.read_model,
     "input": _read_input,
     "stream": _refuse_stream,

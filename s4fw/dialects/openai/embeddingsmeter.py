@@ -7,18 +7,18 @@ not kept and not parsed, and its usage is found by its name at the end, where it
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from s4fw.dialects.account import Account
 from s4fw.dialects.openai.usage import usage_of_embeddings
 
-WHOLE_BYTES_MAX = 1024 * 1024  # an answer up to this size is parsed
-_TAIL_BYTES = 4096
+WHOLE_BYTES_MAX: Final = 1024 * 1024  # an answer up to this size is parsed
+_TAIL_BYTES: Final = 4096
 
-_USAGE = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
-_MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@-]{1,256})"')
+_USAGE: Final = re.compile(rb'"usage"\s*:\s*(\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\})')
+_MODEL: Final = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@-]{1,256})"')
 
 
 class EmbeddingsMeter(Account):

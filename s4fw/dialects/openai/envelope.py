@@ -7,7 +7,7 @@ A hard block is never 429: every client retries that (measured with openai-pytho
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -15,12 +15,12 @@ from s4fw.core.verdict import Block
 from s4fw.dialects import blocks
 from s4fw.errors import Code, Source
 
-_TYPE_BY_CODE = {
+_TYPE_BY_CODE: Final = {
     "budget_exceeded": "insufficient_quota",
     "invalid_api_key": "authentication_error",
     "invalid_signature": "authentication_error",
 }
-_TYPE_BY_SOURCE = {
+_TYPE_BY_SOURCE: Final = {
     Source.DOWNSTREAM: "invalid_request_error",
     Source.POLICY: "policy_violation",
     Source.UPSTREAM: "server_error",

@@ -7,7 +7,7 @@ counted is also what was found to be bounded.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -16,17 +16,17 @@ from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 # Framing, as an upper bound of what the provider adds to the text: 3 per message and 3 for the
 # reply (OpenAI cookbook, "How to count tokens"), 5 more per message and 32 flat for safety; tools
 # and schemas are counted as their JSON, an upper bound of their inner rendering but for its lines.
-MESSAGE_TOKENS = 3 + 5
-REPLY_TOKENS = 3 + 32
-TOOL_CALL_TOKENS = 8
-TOOL_TOKENS = 10
-LINE_TOKENS = 2  # of a tool's description: the comment sign and the end of the line
-TOOLS_TOKENS = 16 + 16  # the section, and a forced tool_choice
-SCHEMA_TOKENS = 16
+MESSAGE_TOKENS: Final = 3 + 5
+REPLY_TOKENS: Final = 3 + 32
+TOOL_CALL_TOKENS: Final = 8
+TOOL_TOKENS: Final = 10
+LINE_TOKENS: Final = 2  # of a tool's description: the comment sign and the end of the line
+TOOLS_TOKENS: Final = 16 + 16  # the section, and a forced tool_choice
+SCHEMA_TOKENS: Final = 16
 
 # Bounds of one image by its `detail`; the most expensive model of each kind.
-IMAGE_TOKENS = {"low": 300, "high": 3_800, "auto": 3_800, "original": 25_000}
-IMAGE_TOKENS_MINI = 48_169  # gpt-4o-mini bills an image up to 33 times as many tokens
+IMAGE_TOKENS: Final = {"low": 300, "high": 3_800, "auto": 3_800, "original": 25_000}
+IMAGE_TOKENS_MINI: Final = 48_169  # gpt-4o-mini bills an image up to 33 times as many tokens
 
 
 def image_tokens(detail: Any, floor: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import orjson
 
@@ -94,7 +95,7 @@ def read_tool_choice(request: Request, document: Document, name: str) -> None:
         request.tokens_extra += end - start
 
 
-LABELS: dict[str, Reader] = {
+LABELS: Final[dict[str, Reader]] = {
     "user": read_label,
     "safety_identifier": read_label,
     "prompt_cache_key": read_label,
@@ -121,7 +122,7 @@ def run_of_value(document: Document, name: str, tag: bytes, measured: Measure) -
     return Run(tag, spans, digests, measured, document.long_strings)
 
 
-_INJECTED = b'"stream_options":{"include_usage":true},'
+_INJECTED: Final = b'"stream_options":{"include_usage":true},'
 
 
 def ask_for_usage(request: Request, document: Document) -> None:

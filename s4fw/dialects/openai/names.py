@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 # Names by which other APIs bound the output, fields by which other gateways choose another model or
 # another destination, and by which other servers add to the prompt or to the bill.  A server on the
 # way that obeys one would spend what nobody held.  A shape that has one of them itself reads it.
-FOREIGN = frozenset(
+FOREIGN: Final = frozenset(
     {
         "max_tokens",
         "max_completion_tokens",
@@ -37,4 +39,4 @@ FOREIGN = frozenset(
     }
 )
 
-TIERS = frozenset({"auto", "default", "flex", "priority", "fast", "scale"})
+TIERS: Final = frozenset({"auto", "default", "flex", "priority", "fast", "scale"})

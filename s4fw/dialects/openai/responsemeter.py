@@ -7,7 +7,7 @@ copy is read, and nothing is held back.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.transcript import Transcript
 from s4fw.core.usage import Usage
@@ -17,13 +17,15 @@ from s4fw.dialects.openai.chains import CHAINS
 from s4fw.dialects.openai.transcript import of_item
 from s4fw.dialects.openai.usage import usage_of_response
 
-ITEMS_MAX = 64  # of an answer that are looked at: calls of one turn
+ITEMS_MAX: Final = 64  # of an answer that are looked at: calls of one turn
 
-_LAST = frozenset({"response.completed", "response.incomplete", "response.failed"})
+_LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 # Every event that matters holds one of these: the three above, and errors in both forms.
-_MARKS = (b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"error"')
+_MARKS: Final = (
+    b'"response.completed"', b'"response.incomplete"', b'"response.failed"', b'"error"',
+)  # fmt: skip
 
-_NUMBER = re.compile(rb'"sequence_number"[ \t]*:[ \t]*(\d{1,12})')
+_NUMBER: Final = re.compile(rb'"sequence_number"[ \t]*:[ \t]*(\d{1,12})')
 
 
 class Teller:

@@ -7,7 +7,7 @@ makes the provider work beside the answer, or later, is refused.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.request import CACHE_30M, Request
 from s4fw.core.transcript import Transcript
@@ -21,7 +21,7 @@ from s4fw.dialects.openai.transcript import of_item
 from s4fw.dialects.strictjson import ARRAY, NULL, OBJECT, STRING, Document
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-METERED = frozenset(
+METERED: Final = frozenset(
     {
         "model",
         "input",
@@ -44,15 +44,15 @@ METERED = frozenset(
         "audio",
     }
 )
-OUTPUT_BOUNDS = ("max_output_tokens",)
-OUTPUT_TOKENS_MIN = 16  # the provider refuses a lower bound
+OUTPUT_BOUNDS: Final = ("max_output_tokens",)
+OUTPUT_TOKENS_MIN: Final = 16  # the provider refuses a lower bound
 
-CALLS_MAX = 1000
+CALLS_MAX: Final = 1000
 # Beside what one request brings, a chain brings its framing again.
-_ITEM_FRAMING = 64
+_ITEM_FRAMING: Final = 64
 
-_TIERS = TIERS | {"ultrafast"}
-_GUARD = Guard(METERED, FOREIGN | {"messages"})
+_TIERS: Final = TIERS | {"ultrafast"}
+_GUARD: Final = Guard(METERED, FOREIGN | {"messages"})
 
 
 def read(request: Request) -> None:
@@ -69,7 +69,7 @@ def read(request: Request) -> None:
     content.bind(request)
 
 
-_INPUTS = ("input", "previous_response_id", "conversation", "prompt")
+_INPUTS: Final = ("input", "previous_response_id", "conversation", "prompt")
 
 
 def _read_input(request: Request, document: Document, name: str) -> None:
@@ -192,7 +192,7 @@ def _read_later(request: Request, document: Document, name: str) -> None:
     """Read at the end, when everything that it depends on was."""
 
 
-_READERS: dict[str, Reader] = {
+_READERS: Final[dict[str, Reader]] = {
     "model": members.read_model,
     "input": _read_input,
     "instructions": _read_instructions,

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from s4fw.core.dialect import Route
 from s4fw.dialects.openai.shapes import Chat, Completions, Embeddings, OpenAI, Responses
 
-OPENAI = OpenAI()  # of routes without money
+OPENAI: Final = OpenAI()  # of routes without money
 CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES = Chat(), Completions(), Embeddings(), Responses()
 
 Methods = dict[bytes, Route]
 
 # Below which path which provider speaks OpenAI: itself, Bedrock, and Azure where no deployment is
 # named.  An upstream that a prefix or a rule names has prices of its own.
-_BASES = {b"/v1": "openai", b"/openai/v1": "bedrock", b"/openai": "openai"}
+_BASES: Final = {b"/v1": "openai", b"/openai/v1": "bedrock", b"/openai": "openai"}
 
-_MODEL = re.compile(rb"(/v1|/openai/v1|/openai)/models/[A-Za-z0-9._:-]{1,128}")
-_RESPONSE = re.compile(
+_MODEL: Final = re.compile(rb"(/v1|/openai/v1|/openai)/models/[A-Za-z0-9._:-]{1,128}")
+_RESPONSE: Final = re.compile(
     rb"(/v1|/openai/v1|/openai)/responses/resp_[A-Za-z0-9_-]{1,256}(/input_items|/cancel)?"
 )
-_DEPLOYMENT = re.compile(
+_DEPLOYMENT: Final = re.compile(
     rb"/openai/deployments/([A-Za-z0-9._-]{1,64})/(chat/completions|completions|embeddings)"
 )
-_OF_DEPLOYMENT: dict[bytes, tuple[str, OpenAI]] = {
+_OF_DEPLOYMENT: Final[dict[bytes, tuple[str, OpenAI]]] = {
     b"chat/completions": ("openai.chat", CHAT),
     b"completions": ("openai.completions", COMPLETIONS),
     b"embeddings": ("openai.embeddings", EMBEDDINGS),
@@ -40,7 +41,7 @@ def table() -> dict[bytes, Methods]:
     return routes
 
 
-_ENDPOINTS: tuple[tuple[bytes, bytes, str, OpenAI, bool], ...] = (
+_ENDPOINTS: Final[tuple[tuple[bytes, bytes, str, OpenAI, bool], ...]] = (
     (b"/chat/completions", b"POST", "openai.chat", CHAT, True),
     (b"/completions", b"POST", "openai.completions", COMPLETIONS, True),
     (b"/embeddings", b"POST", "openai.embeddings", EMBEDDINGS, True),

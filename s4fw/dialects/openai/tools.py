@@ -7,15 +7,15 @@ bounded and the fee is known, which is so for web searches.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.request import Request
 from s4fw.errors import INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
-_DEFINED = frozenset({"function", "custom"})
+_DEFINED: Final = frozenset({"function", "custom"})
 # Run by the caller, but defined by the provider.
-_BUILT_IN = frozenset({"local_shell", "apply_patch", "computer", "computer_use_preview"})
-_SEARCHES = frozenset(
+_BUILT_IN: Final = frozenset({"local_shell", "apply_patch", "computer", "computer_use_preview"})
+_SEARCHES: Final = frozenset(
     {
         *("web_search", "web_search_2025_08_26"),
         *("web_search_preview", "web_search_preview_2025_03_11"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.transcript import Item
 from s4fw.dialects.said import mark_of_part, text_of, written
 
-_SYSTEM = ("system", "developer")
+_SYSTEM: Final = ("system", "developer")
 
 
 def of_message(message: Any) -> Item:

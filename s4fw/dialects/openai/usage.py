@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from s4fw.core.usage import Usage
 from s4fw.dialects.account import count, details, required_count, text
@@ -67,7 +67,7 @@ def _web_searches(response: dict[str, Any]) -> int:
     )
 
 
-_FREE = ("open_page", "find_in_page")
+_FREE: Final = ("open_page", "find_in_page")
 
 
 def usage_of_embeddings(answer: dict[str, Any]) -> Usage | None:
