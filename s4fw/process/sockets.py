@@ -12,6 +12,7 @@ import socket
 import time
 
 from s4fw.process.exitcode import FAILED, Stop
+from s4fw.proxy.keepalive import keep_alive
 
 BACKLOG = 4096  # capped by net.core.somaxconn; a burst waits here rather than being refused
 # Orphans of a killed master close their listeners within about a second of its death.
@@ -73,6 +74,7 @@ def _listener(family: int, address: tuple[object, ...]) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    keep_alive(listener)
     listener.setblocking(False)
     listener.bind(address)
     listener.listen(BACKLOG)

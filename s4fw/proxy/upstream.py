@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 
 from s4fw.proxy.answer import AnswerReader
 from s4fw.proxy.deadlines import Timed, Wheel
+from s4fw.proxy.keepalive import keep_alive
 
 _PIECES_MAX: Final = 64  # of one writev; far below IOV_MAX (1024)
 
@@ -69,7 +70,9 @@ class Upstream(Timed):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        fd = transport.get_extra_info("socket").fileno()
+        sock = transport.get_extra_info("socket")
+        keep_alive(sock)
+        fd = sock.fileno()
         is_tls = transport.get_extra_info("sslcontext") is not None
         self._fd = -1 if is_tls else fd
         self._poll = select.poll()

@@ -45,3 +45,14 @@ def test_place_of_ipv6_is_in_brackets():
         pytest.skip("no IPv6 loopback here")
     assert f"[::1]:{listener.getsockname()[1]}" == sockets.place_of(listener)
     listener.close()
+
+
+def test_accepted_connection_inherits_probes_of_the_listener():
+    """A caller who waits for minutes must not be forgotten by a gateway between."""
+    (listener,) = sockets.listeners("127.0.0.1", 0, 1, "server")
+    with listener, socket.create_connection(listener.getsockname()):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert 1 == accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert 60 == accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)

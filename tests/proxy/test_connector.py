@@ -5,7 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -65,3 +70,27 @@ async def test_raised_limit_serves_those_who_already_wait(rig: Rig) -> None:
     await rig.until(lambda: 4 == len(rig.upstream.seen))
     assert [200] * 4 == [(await task)[0] for task in tasks]
     assert 4 == rig.upstream.connections
+
+
+@on_rig()
+async def test_quiet_upstream_connection_is_probed(rig: Rig) -> None:
+    """A model may think for longer than gateways remember a connection without a byte."""
+    assert 200 == (await (await rig.client()).ask(post()))[0]
+    ours = [sock for sock in own_sockets() if sock.getpeername()[1] == rig.upstream.port]
+    assert ours
+    for sock in ours:
+        assert 1 == sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) < 350  # of a NAT gateway
+        sock.close()
+
+
+def own_sockets() -> Iterator[socket.socket]:
+    """Duplicates of this process's connections over IPv4."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            sock = socket.socket(fileno=os.dup(int(entry.name)))
+            if sock.family == socket.AF_INET:
+                sock.getpeername()
+                yield sock
+            else:
+                sock.close()
