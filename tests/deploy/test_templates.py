@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from s4fw.config.ledger import LedgerS3
 from tests.deploy.cloudformation import template
 
 NAMES = ("cfn-single.yaml", "cfn-ha.yaml")
@@ -166,6 +167,15 @@ def test_ledger_is_versioned_encrypted_and_closed(name: str) -> None:
     assert "aws:kms" == rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"]
     (policy,) = resources(name, "AWS::S3::BucketPolicy").values()
     assert {"Deny"} == {one["Effect"] for one in policy["PolicyDocument"]["Statement"]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ledger_may_be_put_where_the_configuration_puts_it(name: str) -> None:
+    """Segments that the role may not store fill the disk, and a full disk stops all requests."""
+    (resource,) = (one["Resource"] for one in statements(name) if one["Sid"] == "LedgerSegments")
+    key = LedgerS3(bucket="some-bucket").key_of("CHAIN", "NAME")
+    allowed = resource["Fn::Sub"][0].removesuffix("*")
+    assert f"arn:${{AWS::Partition}}:s3:::${{Bucket}}/{key}" == f"{allowed}CHAIN/NAME"
 
 
 @pytest.mark.parametrize("name", NAMES)
