@@ -263,7 +263,7 @@ def mixed(scene: Scene) -> str:
     lines = done.stdout.splitlines()
     wrong = [line for line in lines if line.startswith("NOT RIGHT")]
     assert 0 == done.returncode, "; ".join(wrong) or done.stderr[-300:]
-    return "; ".join(lines[:2])
+    return "; ".join(lines[:3])
 
 
 def _memory(proxy: Firewall) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -31,16 +32,19 @@ _KINDS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (2, "[[fault hang_stream:2]]", {"stream": True}),
     (2, "[[fault big:1]]", {"stream": True, "stream_options": {"include_usage": True}}),
 )
+_REQUEST_ID = re.compile(rb"\r\nx-s4fw-request-id: (\S+)\r\n", re.IGNORECASE)
 _LEAVES = 0.05  # this part of the callers leaves after a moment
 _POOR = 0.03  # and this part has a tenant whose budget is used up
 
 
 class Mix(threading.Thread):
-    """Asks `rate` times a second until `stop`; `statuses` counts answers, 0 is a broken one."""
+    """Asks `rate` times a second until `stop`; `statuses` counts answers, 0 is a broken one, and
+    `answered` are the ids that the firewall gave in the heads of its answers."""
 
     def __init__(self, firewall: Firewall, rate: float, seed: int) -> None:
         super().__init__(name="mix", daemon=True)
         self.statuses: Counter[int] = Counter()
+        self.answered: set[str] = set()
         self.asked = 0
         self._firewall = firewall
         self._rate = rate
@@ -72,7 +76,7 @@ class Mix(threading.Thread):
     async def _ask(self) -> None:
         self.asked += 1
         status = 0
-        with suppress(OSError, TimeoutError, ValueError):
+        with suppress(OSError, EOFError, TimeoutError, ValueError):
             status = await asyncio.wait_for(self._answer(), 20)
         self.statuses[status] += 1
 
@@ -91,9 +95,12 @@ class Mix(threading.Thread):
                 await asyncio.sleep(leaves_s)
                 writer.transport.abort()
                 return -1
-            data = await reader.read(16)
+            head = await reader.readuntil(b"\r\n\r\n")
+            found = _REQUEST_ID.search(head)
+            if found is not None:
+                self.answered.add(found[1].decode())
             while await reader.read(1 << 16):
                 pass
-            return int(data[9:12]) if data else 0
+            return int(head[9:12])
         finally:
             writer.transport.abort()

@@ -5,7 +5,8 @@ O2  nothing is held within 3 s after the last request
 O3  what was charged is at least what the provider charged
 O4  what was charged is what was accrued at worst case and what the provider charged for the rest
 O5  the sum of the journal is what was charged
-O6  what was charged or spent never goes back; every exchange has one journal row
+O6  what was charged or accrued never goes back; in the soak each answer has one row of the ledger
+    (audited.py)
 O7  nothing of a request or of a key is in files, logs or metrics
 """
 

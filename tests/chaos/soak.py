@@ -1,4 +1,5 @@
-"""The soak: a seeded mix of faults under load, one every ten seconds; then the books must agree.
+"""The soak: a seeded mix of faults under load, one every ten seconds; then the books must agree,
+and the ledger with them: it is genuine, whole, has a row for each answer, and sums up to the table.
 
     python -m tests.chaos.soak --minutes 10
 
@@ -27,6 +28,7 @@ from typing import Any
 
 import click
 
+from tests.chaos.audited import check_ledger
 from tests.chaos.mix import Mix
 from tests.chaos.oracle import Oracle, check_canaries, settle_up
 from tests.chaos.scene import QUICK, leave, usd
@@ -70,7 +72,10 @@ class Soak:
         self.simulator = Simulator(_made(folder / "sim"))
         self.simulator.start()
         self.config = firewall_config(
-            self.simulator, BUDGETS, server={"workers": 2, "timeouts": QUICK | {"total": "5s"}}
+            self.simulator,
+            BUDGETS,
+            server={"workers": 2, "timeouts": QUICK | {"total": "5s"}},
+            ledger={"enabled": True, "rotate": "30s"},
         )
         self.proxy = Firewall(_made(folder / "firewall"), self.config)
         self.proxy.start()
@@ -188,6 +193,7 @@ class Soak:
             self.oracle.check()
             check_canaries(self.proxy.folder, self.proxy)
             assert self.entry["used_nusd"] == self.entry["charged_nusd"]
+            self.audited = check_ledger(self.proxy, self.mix.answered)
         except AssertionError as problem:
             problems.append(str(problem))
         return problems + growth(self.samples)
@@ -209,6 +215,7 @@ class Soak:
             "oracle": {"samples": self.oracle.samples, "missed": self.oracle.missed},
             "faults": self.faults,
             "end": getattr(self, "entry", None),
+            "ledger": getattr(self, "audited", None),
             "paid_nusd": self.samples[-1].paid_nusd if self.samples else 0,
             "problems": problems,
             "samples": [asdict(sample) for sample in self.samples],
@@ -292,6 +299,7 @@ def main(
         f"charged {usd(told.get('charged_nusd', 0))} (accrued {usd(told.get('accrued_nusd', 0))}), "
         f"the provider {usd(figures['paid_nusd'])}, held {told.get('held_nusd')}"
     )
+    print(f"ledger: {figures['ledger']}")
     print(path)
     with suppress(ImportError):
         from tests.chaos.plot import draw
