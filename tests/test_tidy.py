@@ -47,3 +47,12 @@ def test_module_says_what_it_is_and_does_not_print(path: Path) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             assert node.func.id != "print", f"print on line {node.lineno}"
+
+
+def test_parser_of_requests_is_never_made_lenient() -> None:
+    """What llhttp forgives, a server behind us may read as a second request."""
+    word = "set_dangerous_leniencies"
+    naming = [path for path in PACKAGE if word in path.read_text()]
+    assert [ROOT / "s4fw/proxy/http1.py"] == naming  # its docstring forbids it
+    for node in ast.walk(ast.parse(naming[0].read_text())):
+        assert word not in (getattr(node, "attr", None), getattr(node, "value", None))

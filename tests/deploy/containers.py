@@ -17,13 +17,13 @@ _RULES = (
 def check_containerfile(workshop: Workshop) -> str:
     """No finding but those that the file itself excuses."""
     output_of([workshop.tool("hadolint"), CONTAINERFILE])
-    return "no finding; one excused in the file (DL3008). Not built: no registry of images here"
+    return "no finding; one excused in the file (DL3008). Not built: that needs a registry of images"
 
 
 def check_compose(workshop: Workshop) -> str:
     """Well-formed, and what it mounts; its structure is tested in `make test`."""
     output_of([workshop.tool("yamllint"), "--strict", "-d", _RULES, COMPOSE, *MOUNTED])
-    return f"no finding, nor in {len(MOUNTED)} files that it mounts. Not started: no engine here"
+    return f"no finding, nor in {len(MOUNTED)} files that it mounts. Not started: that needs a container engine"
 
 
 CHECKS = (

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,3 +72,41 @@ def test_start_tells_of_a_risk_as_event_and_in_the_log(
     assert str(runtime / "state") in event["message"]
     assert event["message"] in proxy.said()
     assert 0o700 == stat.S_IMODE((runtime / "state").stat().st_mode)
+
+
+def refusal(directory: Path, state: Path, *wrapper: str) -> tuple[int, str]:
+    """The exit code and the last line of a start that keeps its state there."""
+    paths = {"runtime": str(directory / "run"), "state": str(state)}
+    file = directory / "s4fw.yaml"
+    file.write_text(json.dumps(firewall_config(NOWHERE, paths=paths)))
+    done = subprocess.run(
+        [*wrapper, sys.executable, "-m", "s4fw", "serve", "-c", str(file)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_start_with_a_file_in_the_place_of_the_state_ends_with_a_sentence(
+    tmp_path: Path, name: str
+) -> None:
+    """Whoever reads the journal at night must see which directory it is, and no traceback."""
+    (tmp_path / "file").touch()
+    code, said = refusal(tmp_path, tmp_path / name)
+    assert (1, True) == (code, f"cannot make the directory {tmp_path / name}: " in said)
+
+
+def test_start_with_a_read_only_state_ends_with_a_sentence(tmp_path: Path) -> None:
+    """A volume that was mounted read-only after a fault of its disk looks like this."""
+    state = tmp_path / "state"
+    state.mkdir()
+    wrapper = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", str(state), str(state)]
+    if shutil.which("bwrap") is None or subprocess.run([*wrapper, "true"], check=False).returncode:
+        pytest.skip("needs bubblewrap, and the right to use it")
+    code, said = refusal(tmp_path, state, *wrapper)
+    assert (1, True) == (code, f"cannot write to the directory {state}" in said)
+    assert [] == os.listdir(state)
