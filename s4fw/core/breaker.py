@@ -54,6 +54,11 @@ class Breaker:
         self._failures_max = limits.failures
         self._open_ns = int(limits.open_s * 1e9)
 
+    def forget(self) -> None:
+        """No configuration names it any more: what still runs there is not counted."""
+        self._counters = memoryview(bytearray(8 * len(COUNTERS))).cast("Q")
+        self._counters[_OPEN] = self.is_open
+
     @property
     def is_open(self) -> bool:
         """Whether the upstream is taken to be down."""
@@ -104,12 +109,14 @@ class Breakers:
         kept = self._of
         self._of = {}
         for name, limits in upstreams.items():
-            breaker = kept.get(name)
+            breaker = kept.pop(name, None)
             if breaker is None:
                 breaker = Breaker(limits, self._counters)
             else:
                 breaker.adopt(limits)
             self._of[name] = breaker
+        for gone in kept.values():
+            gone.forget()
         if self._counters is not None:
             self._counters[_OPEN] = sum(breaker.is_open for breaker in self._of.values())
 

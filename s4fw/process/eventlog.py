@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import merge
 from itertools import islice
 
@@ -32,6 +32,15 @@ class EventLog:
 
     def note(self, event: Event) -> None:
         (self._common if event.kind in COMMON else self._rare).append(event)
+
+    def note_past(self, events: Iterable[Event]) -> None:
+        """What was before this log began, heard when it has begun already."""
+        for event in events:
+            self.note(event)
+        for kept in (self._common, self._rare):
+            in_order = sorted(kept, key=lambda e: e.at_ns)
+            kept.clear()
+            kept.extend(in_order)
 
     def newest(self, limit: int, kind: str | None = None) -> list[Event]:
         """Newest first; of one kind only where it is given."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from s4fw import __version__
 from s4fw.admin.facts import (
@@ -62,6 +63,7 @@ class StewardFacts:
         self._exits = 0
         self._recovered = 0
         self.periods: Periods | None = None  # of the steward whose facts these are
+        self.ledger: Callable[[], dict[str, int]] | None = None  # gauges, where one is written
 
     def adopt(self, config: Config, generation: int, prices_version: str) -> None:
         """Answer for this configuration from now on."""
@@ -84,11 +86,10 @@ class StewardFacts:
         self._recovered += recovered_in(event)
 
     def remember(self, exits: int, recovered: int, events: list[Event]) -> None:
-        """What the master saw before this steward, the oldest first."""
+        """What the master saw before this steward."""
         self._exits += exits
         self._recovered += recovered
-        for event in events:
-            self._events.note(event)
+        self._events.note_past(events)
 
     # -- admin.facts.Facts --------------------------------------------------------------------
 
@@ -152,6 +153,8 @@ class StewardFacts:
             "recovered_leases": self._recovered,
             "worker_exits": self._exits,
         }
+        if self.ledger is not None:
+            gauges |= self.ledger()
         is_calibrated = self._config.pricing.counting == "calibrated"
         factors = learned(self._table, self._clock) if is_calibrated else []
         loops = read_loops(self._loops)

@@ -103,7 +103,8 @@ class Steward:
         await self._server.start(self._seat.listener)
         Lifeline(self._seat, self._loop, self._hear, self._end, self._follow)
         self._keep_books()
-        self._each(CHORES_S, self._chores)
+        # Later: what was before this steward is heard by then, and is no news to CloudWatch.
+        self._loop.call_later(CHORES_S, self._each, CHORES_S, self._chores)
         self._each(HINDSIGHT_S, self.facts.judge_loops)
         self._durability.start(self._loop)
         announce_up(self._seat)
@@ -130,6 +131,7 @@ class Steward:
         name, text, key = self.facts.budget_name, self._books.text_of, self._seat.estate.hash_key
         desk = LedgerDesk(config, self._table, key, self._loop, name, text, self._tell_of)
         self._books.scribe = desk.scribe
+        self.facts.ledger = desk.figures
         return desk
 
     def _adopt(self, config: Config, generation: int, prices_version: str) -> None:

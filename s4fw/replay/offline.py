@@ -88,7 +88,7 @@ class Offline:
         counters = memoryview(bytearray(8 * len(COUNTERS))).cast("q")
         watch = Watch(self.memory, policies_of(config.loops), config.loops.session_headers)
         self.pipeline = Pipeline([
-            Read(_at_once),
+            Read(_at_once, config.pricing.opaque_file_token_bound),
             Route(list(config.upstreams.values())),
             Attribute(config.attribution, rates.priced_as, _KEY),
             Quote(rates, Inputs(tokens, _at_once, counters, config.pricing.counting)),

@@ -69,6 +69,7 @@ class GreyZone(Stage):
         if x.reservation is not None:
             x.reservation.void(Reason.NOT_SENT, x)
             x.reservation = None
+            x.budget_id = x.budget_resets_at = None  # of what is no longer held
         x.quote_tokens_in = tokens
         price(x)
         return self._budget.admit(x)

@@ -103,3 +103,20 @@ def test_openings_refusals_and_what_is_open_now_are_counted() -> None:
         openai.failed()
     breakers.adopt({"azure": Limits()})  # one that is no longer configured is not open either
     assert (2, 1, 0) == counted()
+
+
+def test_upstream_that_is_removed_while_it_is_asked_counts_no_more() -> None:
+    """Its last answer comes after the reload: it must neither fail nor be counted for ever."""
+    counters = memoryview(bytearray(8 * len(COUNTERS))).cast("Q")
+    breakers = Breakers(counters)
+    breakers.adopt({"down": Limits(), "up": Limits()})
+    down, up = breakers.of("down"), breakers.of("up")
+    assert down is not None
+    assert up is not None
+    for _ in range(3):
+        down.failed()
+    breakers.adopt({})
+    assert down.succeeded()
+    for _ in range(3):
+        up.failed()
+    assert 0 == counters[COUNTER_INDEX["breakers_open"]]

@@ -18,6 +18,15 @@ def test_newest_is_first_and_the_oldest_give_way():
     assert [e.at_ns for e in events.newest(9999)][-1] == 5
 
 
+def test_past_that_is_heard_late_stands_before_what_came_since():
+    """A new steward notes events before the master tells it of older ones."""
+    events = EventLog()
+    events.note(Event(1000, "reload", "info", "since"))
+    events.note_past([Event(at, "worker_exit", "alarm", "before") for at in (10, 30, 20)])
+    assert [e.at_ns for e in events.newest(9)] == [1000, 30, 20, 10]
+    assert [e.at_ns for e in events.newest(1)] == [1000]
+
+
 @pytest.mark.parametrize(
     ("kind", "fields"),
     [
