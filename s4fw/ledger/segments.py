@@ -10,6 +10,7 @@ A name with a digest stands for one content and no other, whatever packed it.
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -55,6 +56,14 @@ def files_in(directory: Path, *, is_deep: bool = False) -> list[SegmentFile]:
         if match is not None:
             files.append(SegmentFile(int(match[1]), path, match[3] is not None))
     return sorted(files, key=lambda file: (file.number, file.is_packed, str(file.path)))
+
+
+def numbers_in(directory: Path) -> Iterator[int]:
+    """Of the segments that lie in a directory itself; one that is being packed comes twice."""
+    for name in os.listdir(directory):
+        match = _NAME.fullmatch(name)
+        if match is not None:
+            yield int(match[1])
 
 
 def read(file: SegmentFile) -> bytes:

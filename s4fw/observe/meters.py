@@ -225,11 +225,36 @@ GAUGES = {
     "table_cells_max": Meter(
         "s4fw_table_cells_max", "gauge", "cells", "Cells the shared table has room for."
     ),
+    "ledger_bytes": Meter(
+        "s4fw_ledger_bytes",
+        "gauge",
+        "bytes",
+        "What the ledger's directory holds, without copies of what is stored in S3: those make room"
+        " by themselves. Absent, as all of the ledger, where none is written.",
+    ),
+    "ledger_bytes_max": Meter(
+        "s4fw_ledger_bytes_max",
+        "gauge",
+        "bytes",
+        "What it may hold (`ledger.max_bytes`); then `ledger.when_full` says what happens.",
+    ),
+    "ledger_segments_waiting": Meter(
+        "s4fw_ledger_segments_waiting",
+        "gauge",
+        "segments",
+        "Closed segments that are not stored in S3 yet; absent where nothing is.",
+    ),
+    "ledger_rows_missing": Meter(
+        "s4fw_ledger_rows_missing_total",
+        "counter",
+        "rows",
+        "Rows that are not in the ledger, as its gap lines say; begins anew with each steward.",
+    ),
     "audit_mismatches": Meter(
         "s4fw_audit_mismatches_total",
         "counter",
         "cells",
-        "Cells whose held did not equal the sum of their leases: a bug, never noise.",
+        "The drift: cells whose held did not equal the sum of their leases. A bug, never noise.",
     ),
     "audit_passes": Meter(
         "s4fw_audit_passes_total", "counter", "passes", "Audits of the whole table completed."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -53,6 +54,20 @@ class LedgerDesk:
         self._rules.clear()
         self._rules.update((r.value_id, r) for r in rules_of(self._table, config.budgets))
         self.scribe.adopt(config.ledger)
+
+    def figures(self) -> dict[str, int]:
+        """For `observe.meters.GAUGES`.  What cannot be looked at now is left as it was, or out."""
+        with contextlib.suppress(OSError):  # before it is opened there is no directory
+            self._spool.measure()
+        found = {
+            "ledger_bytes": self._spool.bytes_to_keep,
+            "ledger_bytes_max": self._spool.max_bytes,
+            "ledger_rows_missing": self.scribe.missing,
+        }
+        if self._s3 is not None:
+            with contextlib.suppress(OSError):
+                found["ledger_segments_waiting"] = self._spool.waiting()
+        return found
 
     def _sealed(self) -> None:
         """The ledger goes on; segments before the open one can be packed and sent."""

@@ -61,6 +61,10 @@ class _Gap:
         self.why = why
         self.nusd = nusd
 
+    @property
+    def rows(self) -> int:
+        return self.last - self.first + 1
+
 
 class Scribe:
     """The ledger's one writer.  `begin` once, `note` for each row, `keep` before rows are freed."""
@@ -93,7 +97,7 @@ class Scribe:
         self._second, self._second_text = -1, ""
         self._is_stuck = False
         self._drops = False
-        self.dropped = 0  # rows left out by this steward
+        self._told_missing = 0  # rows of gap lines of this steward
 
     def adopt(self, config: Ledger) -> None:
         """Take a configuration: how names are written, how much may lie here, what then."""
@@ -108,6 +112,11 @@ class Scribe:
     def is_behind(self) -> bool:
         """Whether rows wait for room: what their ids mean must not be forgotten meanwhile."""
         return self._is_stuck
+
+    @property
+    def missing(self) -> int:
+        """Rows that this steward knows to be missing, in gap lines or about to be."""
+        return self._told_missing + sum(gap.rows for gap in self._gaps.values())
 
     # -- beginning
 
@@ -165,6 +174,7 @@ class Scribe:
         at = self._moment(row.at_ns)
         if row.kind is Kind.GAP:
             body = lines.ring_gap_body(row, at)
+            self._told_missing += row.dropped
         else:
             key = lines.steady_key(row)
             steady = self._steady.get(key)
@@ -290,6 +300,7 @@ class Scribe:
         self._spool.append(bodies)
         for slot, gap in self._gaps.items():
             self._last[slot] = gap.last
+            self._told_missing += gap.rows
         self._gaps.clear()
 
     # -- no room
@@ -315,7 +326,6 @@ class Scribe:
             gap.last = row.seq
             if gap.nusd is not None:
                 gap.nusd += row.charged_nusd
-            self.dropped += 1
         self._waiting.clear()
 
     def close(self) -> None:

@@ -52,6 +52,7 @@ class Spool:
         self._writer = chain.Writer(chain.ORIGIN)
         self._rows = 0  # lines of the open segment beside its head
         self._bytes = 0  # of the whole directory
+        self._sent_bytes = 0  # of these, what is stored elsewhere and may go
 
     def __repr__(self) -> str:
         return f"<Spool {self.directory} segment {self.number} of {self._size} bytes>"
@@ -213,14 +214,20 @@ class Spool:
 
     def measure(self) -> int:
         """Count anew what the directory holds: another thread packs and moves files."""
-        total = 0
-        for place in (self.directory, self.directory / segments.SENT):
-            with os.scandir(place) as entries:
-                for entry in entries:
-                    with contextlib.suppress(FileNotFoundError):
-                        total += entry.stat().st_size if entry.is_file() else 0
-        self._bytes = total
-        return total
+        self._sent_bytes = _bytes_in(self.directory / segments.SENT)
+        self._bytes = _bytes_in(self.directory) + self._sent_bytes
+        return self._bytes
+
+    @property
+    def bytes_to_keep(self) -> int:
+        """What the directory held when it was last measured, without copies of what is stored
+        elsewhere: only these can fill it for good."""
+        return self._bytes - self._sent_bytes
+
+    def waiting(self) -> int:
+        """How many closed segments are not stored elsewhere.  Raises OSError."""
+        numbers = set(segments.numbers_in(self.directory))
+        return sum(number < self.first_open for number in numbers)
 
     def _make_room(self, need: int) -> None:
         """Remove copies of what is stored elsewhere, the oldest first.  Raises SpoolFull."""
@@ -233,6 +240,7 @@ class Spool:
                     size = file.path.stat().st_size
                     file.path.unlink()
                     self._bytes -= size
+                    self._sent_bytes -= size
         if self._bytes + need > self.max_bytes:
             raise SpoolFull
 
@@ -241,3 +249,13 @@ class Spool:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+
+
+def _bytes_in(place: Path) -> int:
+    """Of the files of a directory, without those below it."""
+    total = 0
+    with os.scandir(place) as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):  # another thread packs and moves them
+                total += entry.stat().st_size if entry.is_file() else 0
+    return total

@@ -58,6 +58,14 @@ def rows(proxy: Firewall) -> list[dict[str, Any]]:
     return list(found)
 
 
+def figures(proxy: Firewall) -> dict[str, float]:
+    """What /metrics says of the ledger."""
+    page = proxy.ask_admin("/metrics").body.decode()
+    start = "s4fw_ledger_"
+    lines = [line.split() for line in page.splitlines() if line.startswith(start)]
+    return {name.removeprefix(start): float(value) for name, value in lines}
+
+
 @contextmanager
 def traffic(proxy: Firewall) -> Iterator[None]:
     """Callers that go on whatever happens, until the end of the block."""
@@ -186,11 +194,13 @@ def test_bucket_that_is_away_for_a_while_gets_everything_later(
 
     wait_until(alarmed, "the alarm that a segment waits", timeout_s=15)
     assert 1 == len(rows(proxy))
+    assert 1 == figures(proxy)["segments_waiting"]
     proxy.stop()
     assert [] == s3.names()
     proxy.env = s3.env
     proxy.start()
     wait_until(s3.names, "the first segment is stored", timeout_s=15)
+    wait_until(lambda: figures(proxy)["segments_waiting"] == 0, "nothing waits any more")
     proxy.stop()
     assert_genuine(proxy, s3)
 
@@ -208,6 +218,9 @@ def test_full_spool_refuses_before_a_row_is_lost_and_goes_on_with_room(
     wait_until(lambda: rows(proxy), "the first row")
     ballast = proxy.folder / "state" / "ledger" / "ballast"
     ballast.write_bytes(bytes(64 << 10))
+    shown = figures(proxy)
+    assert shown["bytes"] > shown["bytes_max"] == 64 << 10
+    assert (0, False) == (shown["rows_missing_total"], "segments_waiting" in shown)
     fill_ring(proxy)
     answer = post_chat(proxy.base_url)
     assert 503 == answer.status

@@ -51,6 +51,16 @@ def chat(firewall: Firewall, times: int) -> None:
         assert 200 == answer.status, answer.body
 
 
+def test_ledger_that_is_not_written_has_no_figures(tmp_path: Path) -> None:
+    """A gauge that is always 0 would look like a ledger that is fine."""
+    with Simulator(tmp_path) as simulator:
+        firewall = Firewall(tmp_path, firewall_config(simulator, BUDGETS))
+        with firewall:
+            names = {name for name, _ in scraped(firewall)}
+    assert "s4fw_ready" in names
+    assert not [name for name in names if name.startswith("s4fw_ledger_")]
+
+
 def test_figures_are_exact_over_kill_9_of_worker_and_steward_and_a_reload(tmp_path: Path) -> None:
     """Whoever adds up by rate() must see every request once, whatever died in between."""
     with Simulator(tmp_path) as simulator:

@@ -245,11 +245,13 @@ def test_drop_goes_on_and_says_which_rows_are_missing(table: Table, tmp_path: Pa
     block(table, 4)
     desk.turn()
     assert 0 == table.slots()[0].ring_lag
+    assert 5 == desk.scribe.missing
     ballast.unlink()
     block(table)
     desk.turn()
     gap = next(line for line in lines(desk.directory) if line["kind"] == "gap")
     assert (2, 6, 5, 500) == (gap["first"], gap["last"], gap["rows"], gap["charged_nusd"])
+    assert 5 == desk.scribe.missing
     assert 7 == lines(desk.directory)[-1]["seq"]
 
 
@@ -269,6 +271,7 @@ def test_gap_that_a_death_left_unsaid_is_found_by_the_numbers(table: Table, tmp_
     after.turn()
     gap = next(line for line in lines(after.directory) if line["kind"] == "gap")
     assert (2, 5, "not_recorded") == (gap["first"], gap["last"], gap["why"])
+    assert 4 == after.scribe.missing
     assert 6 == lines(after.directory)[-1]["seq"]
 
 

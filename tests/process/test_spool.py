@@ -150,6 +150,28 @@ def test_full_directory_removes_what_is_stored_elsewhere_oldest_first(tmp_path: 
     assert [2, 3] == [file.number for file in segments.files_in(tmp_path)]
 
 
+def test_measure_tells_apart_what_waits_and_what_is_stored_elsewhere(tmp_path: Path) -> None:
+    """The alarm of a full ledger must not ring because of copies that make room by themselves."""
+    spool = begun(tmp_path)
+    spool.append([row(0, 1)])
+    assert 0 == spool.waiting()
+    spool.seal()
+    assert 1 == spool.waiting()
+    path = tmp_path / segments.open_name(1)
+    packed = tmp_path / segments.packed_name(1, bytes(24))
+    packed.write_bytes(path.read_bytes())
+    assert 1 == spool.waiting()  # in two forms, for a moment
+    path.unlink()
+    size = packed.stat().st_size
+    packed.rename(tmp_path / segments.SENT / packed.name)
+    assert 0 == spool.waiting()
+    spool.begin("t1", {0: 1})
+    whole = spool.measure()
+    assert whole - size == spool.bytes_to_keep
+    spool.append([row(0, 2)])
+    assert whole - size < spool.bytes_to_keep
+
+
 def test_disk_without_room_takes_back_the_half_that_was_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
