@@ -66,6 +66,11 @@ budgets:
     limit_usd: 20
     mode: shadow
 
+# The running requests of one key hold at most this part of a budget together, so that one caller
+# with many dear requests leaves room for the others.
+# limits:
+#   per_key_held_share: 0.5
+
 # Rates of your own contract, or of models that are not in `s4fw prices show`.
 # pricing:
 #   overrides:

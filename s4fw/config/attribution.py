@@ -79,7 +79,7 @@ class Attribution(Section):
         [],
     )
     body_fields: tuple[BodyField, ...] = setting(
-        "Fields of the body that count after all headers, the first first. Of their values only a"
+        "Fields of the body that count after all headers, in this order. Of their values only a"
         " keyed hash is kept, but for those listed under `known`.",
         [],
     )

@@ -129,8 +129,8 @@ class Admin(Section):
     host: Host = setting("The address of the admin listener.", "127.0.0.1")
     port: Port = setting("The port of the admin listener; 0 takes a free one.", 9090)
     token: Annotated[SecretStr, Secret(16)] | None = setting(
-        "Who sends it as a bearer token may read and change; without one, reading is open on"
-        " loopback and changes are refused.",
+        "Who sends it as a bearer token may read and change. Without it nobody may change anything;"
+        " without it and `read_token`, reading is open on loopback.",
         None,
     )
     read_token: Annotated[SecretStr, Secret(16)] | None = setting(

@@ -17,9 +17,9 @@ HEAD = f"""# Metrics
 <!-- Written by `python -m s4fw.observe.reference`; change the declarations, not this page. -->
 
 `GET /metrics` on the admin listener answers in the Prometheus text format 0.0.4.
-The figures are read from the shared table: they are right without any set-up, whichever process
-answers, and a worker's counters outlive it.
-With `admin.token` set, the scraper sends it as a bearer token (`authorization:
+Counters, budgets and workers are read from the shared table, so a worker's counters outlive it;
+histograms, decisions, sums and outcomes are the steward's, added up from journal rows.
+Where a token is set, the scraper sends `admin.read_token` as a bearer token (`authorization:
 {{credentials_file: ...}}` in its scrape configuration).
 
 Counters are summed in a family of their own and per worker in another (`s4fw_worker_...`, label

@@ -36,8 +36,8 @@ class Settings:
     loop_lag_ns: int = NS_PER_S
     memory_bytes_max: int = 0  # of one worker; 0: no bound
 
-    # A load balancer in front must close first, or it meets our close with a request on the way:
-    # longer than the idle timeout of an NLB (350 s, docs.aws.amazon.com/elasticloadbalancing).
+    # A balancer that closes by itself (ALB, 60 s by default) must close first, or it meets our
+    # close with a request on the way; an NLB passes our close on.
     keep_alive_ns: int = 400 * NS_PER_S
     # After a refusal the caller may still be sending; closing at once would reset the connection
     # and destroy the answer on its way (RFC 9112 9.6; nginx lingering_timeout is 5 s).

@@ -30,7 +30,7 @@ def test_what_is_commented_out_is_right_too() -> None:
     """People remove the hash signs and expect it to work."""
     keys = ("token:", "api_key:", "overrides: {acme", "keys:", "  - {id", "pricing:", "bedrock:")
     text = TEMPLATE
-    for key in (*keys, "  overrides:", "    my-model"):
+    for key in (*keys, "  overrides:", "    my-model", "limits:", "  per_key_held_share:"):
         assert f"# {key}" in text
         text = text.replace(f"# {key}", key)
     text = text.replace('sha256: "..."', f'sha256: "{"a" * 64}"')
@@ -41,3 +41,4 @@ def test_what_is_commented_out_is_right_too() -> None:
         config.pricing.overrides["my-model"].max_output_tokens,
     )
     assert 1 == len(config.budgets[1].overrides)
+    assert 500 == config.limits.per_key_held_share
