@@ -46,10 +46,13 @@ _Pending = list[tuple[int, str, Run, int, int]]
 class Estimate:
     """Of one request whose input was not counted exactly."""
 
-    __slots__ = ("family", "flat", "strict", "tokens")
+    __slots__ = ("family", "flat", "may_lower", "strict", "tokens")
 
-    def __init__(self, family: Family, tokens: int, flat: int, strict: int) -> None:
+    def __init__(
+        self, family: Family, tokens: int, flat: int, strict: int, may_lower: bool
+    ) -> None:
         self.family = family
+        self.may_lower = may_lower  # whether the factor may fall by what it comes to
         self.tokens = tokens  # o200k's count of the texts
         self.strict = strict  # the bound by bytes
         self.flat = flat  # what is held beside the texts, by no factor
@@ -130,10 +133,15 @@ class Inputs:
         if self._factors is not None:
             family = family_of(x.route.provider, request.model)
             factor = self._factors.of(family)
+            # Files that are held at what the operator vouches for: they are never held below it,
+            # and what is smaller says nothing of how texts are counted.
+            may_name_files = request.opaque_file_tokens is not None
+            if may_name_files:
+                factor = max(factor, PLAIN)
             if _is_all_here(x):
                 most = x.price.max_in
                 bytes_bound = strict if most is None else min(strict, most)
-                x.estimate = Estimate(family, sums[1], flat, bytes_bound)
+                x.estimate = Estimate(family, sums[1], flat, bytes_bound, not may_name_files)
             strict = min(strict, -(-sums[1] * factor // PLAIN) + flat)
         self._hold_unknown(x, strict)
         if self._ask is None or not _is_all_here(x):

@@ -118,7 +118,9 @@ class Reconcile(Stage):
         if is_overshoot:
             self._count("input_overshoots")
         estimate: Estimate | None = x.estimate
-        if estimate is not None and self._factors is not None:
+        if estimate is None or self._factors is None:
+            return
+        if estimate.may_lower or is_overshoot:
             actual = max(0, tokens_in - estimate.flat)
             self._factors.learn(estimate.family, estimate.tokens, actual, is_overshoot)
 

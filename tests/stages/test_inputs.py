@@ -70,6 +70,21 @@ def test_answer_within_its_bound_changes_nothing(tmp_path: Path) -> None:
         assert 0 == play.count("input_overshoots")
 
 
+@pytest.mark.parametrize(
+    ("more", "is_lowered"), [({}, True), ({"opaque_file_token_bound": 9}, False)]
+)
+def test_many_small_answers_lower_the_hold_but_not_where_files_may_be_named(
+    tmp_path: Path, more: dict[str, Any], is_lowered: bool
+) -> None:
+    """What a file comes to, of what an operator vouches for, says nothing of how texts are counted:
+    a factor below 1 would hold less than the operator vouches for."""
+    with Play(tmp_path, ALL, pricing=calibrated() | more) as play:
+        first = asked(play)
+        for _ in range(1_000):
+            settle(play, asked(play), 10)
+        assert is_lowered == (asked(play).quote_tokens_in < first.quote_tokens_in)
+
+
 @pytest.mark.parametrize("fields", [{"n": 2}])
 def test_request_of_several_runs_teaches_nothing(tmp_path: Path, fields: dict[str, Any]) -> None:
     """Its usage is not that of one reading of the input."""

@@ -26,11 +26,16 @@ ASKED: dict[str, tuple[dict[str, Any], Any]] = {
 }
 
 
-def ask(folder: Path, path: str, count: int, bound: int | None) -> Exchange:
+def ask(
+    folder: Path, path: str, count: int, bound: int | None, cited: bool = False, **more: Any
+) -> Exchange:
     """A request that names so many files, under a configuration with this bound."""
     folder.mkdir()
-    pricing = {} if bound is None else {"pricing": {"opaque_file_token_bound": bound}}
+    pricing = {} if bound is None else {"pricing": {"opaque_file_token_bound": bound, **more}}
     members, block = ASKED[path]
+    if cited:
+        inner = block.get("document", block) | {"citations": {"enabled": True}}
+        block = {"document": inner} if "document" in block else inner
     body = members | {"messages": [{"role": "user", "content": [block] * count}]}
     route = match(b"POST", path.encode())
     assert isinstance(route, Route)
@@ -65,6 +70,14 @@ def test_file_elsewhere_is_held_at_its_bound_each(tmp_path: Path, path: str) -> 
     assert 50_000 < held[0] < 52_000
     assert (10_000, 20_000) == (held[2] - held[0], held[3] - held[1])
     assert 50_000 <= held[1] - held[0] < 50_200
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_file_elsewhere_that_is_cited_is_held_twice(tmp_path: Path, path: str) -> None:
+    """If it is a text, each sentence gets a mark: at most as long again."""
+    once = ask(tmp_path / "once", path, 1, 50_000).quote_tokens_in
+    assert 100_000 < ask(tmp_path / "cited", path, 1, 50_000, cited=True).quote_tokens_in
+    assert once < 52_000
 
 
 @pytest.mark.parametrize("path", ASKED)

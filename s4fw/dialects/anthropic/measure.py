@@ -107,14 +107,16 @@ class ContentWalk(Walk):
         source = block.get("source")
         if not isinstance(source, dict):
             raise Refusal(INVALID_REQUEST, "the `source` of a document must be an object")
+        kind = source.get("type")
         tokens = 0
         citations = block.get("citations")
         if isinstance(citations, dict) and citations.get("enabled"):
             tokens = CITATIONS_TOKENS
-            if source.get("type") == "text":
-                # Each sentence gets a mark: at most as long again.
+            # Each sentence gets a mark: at most as long again.
+            if kind == "text":
                 waiting.append(source.get("data"))
-        kind = source.get("type")
+            elif kind in ("url", "file"):
+                tokens += self._opaque_tokens or 0
         if kind == "text":
             waiting.append(source.get("data"))
         elif kind == "content":

@@ -170,6 +170,7 @@ def _of_document(value: Any, tally: Tally) -> None:
     _of_elsewhere(source, tally)
     if value.get("citations"):
         tally.texts += tally.texts[before:]  # each sentence gets a mark: at most as long again
+        _of_elsewhere(source, tally)  # a text that is only named, too
         tally.tokens += CITATIONS_TOKENS
     _of_rest(value, tally)
 

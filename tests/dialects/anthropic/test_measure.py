@@ -93,7 +93,7 @@ def test_of_message_of_older_models_bounds_smaller_images() -> None:
                 "source": {"type": "file", "file_id": "needle"},
                 "citations": {"enabled": True},
             },
-            1070,
+            1140,
         ),
         ({"type": "document", "source": PDF}, 600 * (3000 + 4800)),
         ({"type": "image", "source": {"type": "file", "file_id": "needle"}}, 4800),
