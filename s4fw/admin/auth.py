@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -40,16 +39,6 @@ NO_TOKEN_SET = Denial(403, "changes_need_a_token", "set admin.token to allow cha
 TOKEN_MISSING = Denial(401, "token_missing", "send the header: Authorization: Bearer <admin token>")
 TOKEN_WRONG = Denial(401, "token_wrong", "the admin token is not the configured one")
 TOKEN_READS_ONLY = Denial(403, "token_reads_only", "changes need admin.token, not the read token")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a listener bound to `host` is reachable from this machine only."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

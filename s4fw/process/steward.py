@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import uvloop
 
-from s4fw.admin.auth import Guard, is_loopback
+from s4fw.admin.auth import Guard
 from s4fw.admin.facts import Event
 from s4fw.admin.server import AdminServer
-from s4fw.config.listeners import Admin
+from s4fw.config.listeners import Admin, is_loopback
 from s4fw.config.schema import Config
 from s4fw.core.counter import COUNTER_INDEX
 from s4fw.ledger.table import TableBusy, TableFull

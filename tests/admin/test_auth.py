@@ -12,7 +12,6 @@ from s4fw.admin.auth import (
     Access,
     Denial,
     Guard,
-    is_loopback,
 )
 
 RIGHT = b"Bearer correct-horse"
@@ -89,22 +88,3 @@ def test_guard_empty_token_refuses_to_exist(token: str) -> None:
 def test_guard_repr_hides_the_token() -> None:
     """A repr ends up in logs and test output."""
     assert "<Guard token>" == repr(LOCKED)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", True),
-        ("127.9.9.9", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("10.0.0.5", False),
-        ("localhost.example.com", False),
-        ("127.0.0.1.example.com", False),
-    ],
-)
-def test_is_loopback_only_for_addresses_of_this_machine(host: str, expected: bool) -> None:
-    """What counts as loopback decides whether reading is open."""
-    assert expected == is_loopback(host)
