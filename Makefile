@@ -9,7 +9,8 @@
 #   make prove   the long proofs: 10 million random calls, 10,000 SIGKILLs, all model searches;
 #                about three minutes; writes its table into docs/internals/proof.md
 #   make loops-eval DATA=folder   the loop breaker over recorded sessions, beside other tools' rules
-#   make lock    requirements.lock: every run-time dependency with its hashes, from setup.py's pins
+#   make lock    requirements.lock: every run-time dependency with its hashes, from setup.py's pins;
+#                packer/build.lock: what an image compiles with, alike
 #   make fuzz SECONDS=60     coverage-guided fuzzing of what parses bytes (needs atheris; clang for C)
 #   make http-diff           our reading of requests beside h11, nginx and haproxy
 #   make chaos   every fault of the catalogue, some twenty minutes; goes on where it was broken off

@@ -3,9 +3,9 @@
     python packer/bundle.py DIRECTORY [--machine aarch64]
 
 DIRECTORY gets `wheels/` (every dependency as a built wheel, for Python 3.11 on that machine),
-`requirements.lock` and `build.lock` (each wheel by name, version and SHA-256; the first holds what
-the project's own lock names), `source.tar.gz` (ours, which is compiled on the machine itself), and
-the files of `systemd/` and `packer/`.
+`requirements.lock` and `build.lock` (each wheel by name, version and SHA-256: what our own two
+locks name, one archive each), `source.tar.gz` (ours, which is compiled on the machine itself),
+and the files of `systemd/` and `packer/`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON = "3.11"
 # glibc 2.17 is the oldest any of them asks for; Amazon Linux 2023 has 2.34.
 GLIBC = ("2_17", "2_28", "2_34")
-# What compiles ours, beside the requirements: mypyc judges the types of what is imported as well.
-BUILD = (
-    "setuptools==84.2.1",
-    "wheel==0.48.0",
-    "mypy==2.4.1",
-    "types-PyYAML==6.0.12.20261113",
-    "types-cffi==2.1.0.20260827",
-)
 FILES = (
     "packer/install.sh",
     "packer/smoke.sh",
@@ -87,10 +79,12 @@ def bundle(directory: Path, machine: str) -> None:
     """Gather it all; what lay there goes."""
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    locked = ["--require-hashes", "--requirement", str(ROOT / "requirements.lock")]
-    for name, wanted in (("requirements", locked), ("build", list(BUILD))):
+    for name, locked in (
+        ("requirements", ROOT / "requirements.lock"),
+        ("build", ROOT / "packer" / "build.lock"),  # what compiles ours
+    ):
         wheels = directory / name
-        download(wheels, machine, wanted)
+        download(wheels, machine, ["--require-hashes", "--requirement", str(locked)])
         (directory / f"{name}.lock").write_text(lock(wheels))
         (directory / "wheels").mkdir(exist_ok=True)
         for wheel in wheels.iterdir():

@@ -1,4 +1,4 @@
-"""requirements.lock says the same as setup.py, and lets nothing else in."""
+"""Both locks say the same as the pins they are made from, and let nothing else in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib.util
 import re
 from importlib.metadata import distribution, requires
 from pathlib import Path
+from types import ModuleType
 
 from packaging.requirements import Requirement
 
@@ -15,23 +16,28 @@ _ENTRY = re.compile(
 )
 
 
-def entries() -> dict[str, tuple[str, int]]:
+def entries(lock: str = "requirements.lock") -> dict[str, tuple[str, int]]:
     """Name -> version and how many archives it may be."""
-    text = (ROOT / "requirements.lock").read_text()
+    text = (ROOT / lock).read_text()
     lines = [line for line in text.splitlines(keepends=True) if not line.startswith("#")]
     found = {m[1]: (m[2], m[3].count("--hash=")) for m in _ENTRY.finditer("".join(lines))}
     assert sum(count + 1 for _, count in found.values()) == len(lines), "a line of another kind"
     return found
 
 
-def pins() -> list[Requirement]:
-    """`install_requires`, as the lock's maker reads it."""
+def maker() -> ModuleType:
+    """What makes the locks."""
     spec = importlib.util.spec_from_file_location("lock", ROOT / ".ci" / "lock.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return [Requirement(text) for text in module.pins()]
+    return module
+
+
+def pins() -> list[Requirement]:
+    """`install_requires`, as the locks' maker reads it."""
+    return [Requirement(text) for text in maker().pins()]
 
 
 def named(name: str) -> str:
@@ -77,3 +83,24 @@ def test_lock_covers_both_platforms() -> None:
     """A compiled package has an archive for x86 and one for Graviton, at least."""
     assert entries()["orjson"][1] >= 2
     assert entries()["uvloop"][1] >= 2
+
+
+def test_lock_of_the_build_has_its_pins_and_nothing_against_the_other() -> None:
+    """A compiler that was exchanged writes what it likes into the firewall."""
+    locked, at_run_time = entries("packer/build.lock"), entries()
+    wanted = [Requirement(text) for text in maker().BUILD]
+    assert {f"=={locked[named(one.name)][0]}" for one in wanted} == {
+        str(one.specifier) for one in wanted
+    }
+    for name in locked.keys() & at_run_time.keys():  # both go into one environment
+        assert at_run_time[name][0] == locked[name][0], name
+    assert locked["mypy"][1] >= 2  # for x86 and for Graviton
+
+
+def test_container_compiles_with_nothing_but_what_is_locked() -> None:
+    """A version without a digest is whatever the index says that day."""
+    text = (ROOT / "packer" / "Containerfile").read_text().replace("\\\n", " ")
+    installs = re.findall(r"pip install (.*?)(?:&&|\n)", text)
+    assert 4 == len(installs)
+    ours = [one for one in installs if "--require-hashes" not in one]
+    assert ["--no-cache-dir --no-deps /tmp/wheel/s4fw-*.whl"] == [one.strip() for one in ours]
