@@ -84,7 +84,7 @@ CASES = (
          "refused with 65 and a sentence; never zeroed",
          nodes=(_TREE + "start_damaged_table_exits_65_and_never_touches_it",
                 "tests/ledger/test_table_file.py")),
-    Case("CHA-17", "a worker's loop stands still for 1.5 s",
+    Case("CHA-17", "a worker's loop stands still for 2 s",
          "what waited is shed with 503; no watchdog before 5 s", p.worker_blocked, is_short=True),
     # Upstreams.
     Case("UPS-01", "connection refused, no such host, no TLS", "void; the breaker opens",
@@ -173,6 +173,10 @@ CASES = (
          hurt.twice_the_capacity),
     Case("LOD-04", "calls race for a cap, four levels", "exactly as many as fit",
          nodes=("tests/plays/test_c10_cap_is_exact.py",)),
+    Case("LOD-05", "a child's budget is full, then its parent's",
+         "each blocks its own, nothing is taken from the others",
+         nodes=("tests/plays/test_c10_cap_is_exact.py::"
+                "test_child_that_is_full_blocks_only_itself_and_parent_blocks_all",)),
     Case("LOD-06", "a mix of faults under load, for two minutes",
          "used == charged, nothing held, memory and descriptors flat", hurt.mixed, limit_s=300),
     Case("LOD-07", "a million operations of the C against a model", "the same",

@@ -315,7 +315,7 @@ def worker_blocked(scene: Scene) -> str:
     with Crowd(proxy, 8) as crowd:
         wait_until(lambda: crowd.statuses[200] > 5, "it serves")
         os.kill(worker, signal.SIGSTOP)
-        time.sleep(1.5)
+        time.sleep(2)
         os.kill(worker, signal.SIGCONT)
         served = crowd.statuses[200]
         wait_until(lambda: crowd.statuses[200] > served + 5, "it goes on")

@@ -82,9 +82,6 @@ cut = modes_of(
     Mode("hang_stream:2", WORST, 200, True),
 )
 half_closed = modes_of(Mode("cut:2", WORST, 200, True), Mode("end_early:2", WORST, 200, True))
-dripping = modes_of(
-    Mode("drip:1", EXACT, 200, True, is_quick=False), Mode("drip:0", EXACT, 200, True)
-)
 endless = modes_of(Mode("endless", WORST, 200, True))
 usage_lies = modes_of(
     Mode("no_usage", WORST, 200, True),

@@ -18,7 +18,7 @@ from tests.harness import Simulator
 
 ROOT = Path(__file__).parents[2]
 SHORT = [case for case in CASES if case.is_short and case.play is not None]
-CATALOGUE = {"CHA": 17, "UPS": 17, "CLI": 7, "RES": 11}
+CATALOGUE = {"CHA": 17, "UPS": 17, "CLI": 7, "RES": 11, "LOD": 8}
 
 
 @pytest.mark.slow

@@ -123,7 +123,9 @@ def test_admin_tokens_change_with_a_reload(firewall: Start, simulator: Simulator
     assert (200, 403) == (status(*look, "look-0123456789ab"), status(*freeze, "look-0123456789ab"))
     assert 200 == status(*look, "change-0123456789")
     fw.reload(config | {"admin": {"port": 0, "read_token": "other-0123456789"}})
-    wait_until(lambda: 200 == status(*look, "other-0123456789"), 10)
+    wait_until(
+        lambda: 200 == status(*look, "other-0123456789"), "the other token is taken", timeout_s=10
+    )
     assert (401, 401) == (status(*look, "look-0123456789ab"), status(*look, "change-0123456789"))
     assert 403 == status(*freeze, "other-0123456789")
 

@@ -5,7 +5,7 @@ import pytest
 from s4fw.core.attribution import DIMENSIONS
 from s4fw.core.reason import Reason
 from s4fw.ledger.journal import Kind
-from s4fw.process.spend import Spend, SpendFile
+from s4fw.process.spend import VALUES_MAX, Spend, SpendFile
 from tests.process.rows import NAMES, row
 
 
@@ -43,18 +43,22 @@ def test_add_blocks_and_voids_cost_nothing():
     assert (cost.blocked, cost.requests, cost.charged_nusd) == (1, 0, 0)
 
 
-def test_add_more_values_than_are_kept_folds_the_idle_ones_into_other(monkeypatch):
+def test_add_more_values_than_are_kept_folds_the_idle_ones_into_other():
     """Sessions come and go for ever; the file must not grow with them, and no cent may go."""
-    monkeypatch.setattr("s4fw.process.spend.VALUES_MAX", 8)
     spend = Spend(1, 0)
-    for number in range(100):
-        spend.add(row(), (*NAMES[:1], "acme", *NAMES[2:5], f"s{number}", *NAMES[6:]))
-        spend.add(row(), (*NAMES[:5], "busy", *NAMES[6:]))
+    count, busy = VALUES_MAX + VALUES_MAX // 2, 0  # folded twice
+    for number in range(count):
+        spend.add(row(), (*NAMES[:5], f"s{number}", *NAMES[6:]))
+        if number % 1000 == 0:
+            spend.add(row(), (*NAMES[:5], "busy", *NAMES[6:]))
+            busy += 1
     sessions = {cost.value: cost for cost in spend.costs("session")}
-    assert len(sessions) <= 8
-    assert sessions["busy"].spent_nusd == 100 * 500
-    assert sum(cost.spent_nusd for cost in sessions.values()) == 200 * 500
-    assert of(spend).spent_nusd == 200 * 500
+    assert len(sessions) <= VALUES_MAX
+    assert f"s{count - 1}" in sessions
+    assert "s0" not in sessions
+    assert sessions["busy"].spent_nusd == busy * 500
+    assert sum(cost.spent_nusd for cost in sessions.values()) == (count + busy) * 500
+    assert of(spend).spent_nusd == (count + busy) * 500
 
 
 def test_file_round_trip_keeps_sums_and_positions(tmp_path):
