@@ -160,6 +160,7 @@ class Bench:
         held, before = self.held(), self.charged()
         assert held == x.quote_nusd
         paid = self.spend(x)
+        assert x.status != 500, "the simulator failed: what it would have charged is not known"
         assert paid <= x.quote_nusd, f"paid {paid} of {x.quote_nusd} reserved"
         assert self.held() == 0
         assert self.charged() - before >= paid, "charged less than the provider"

@@ -183,6 +183,7 @@ def contents(intake: Intake) -> Iterator[Try]:
         "input file": [{"type": "input_file", "file_id": "file-1"}],
         "audio": [{"type": "input_audio", "input_audio": {"data": "QUJD" * 100, "format": "wav"}}],
         "unknown block": [{"type": "hologram", "text": long}],
+        "blocks of no kind": [{"x": 1}] * 9,
         "block of two kinds": [
             {"type": "text", "text": "a", "image": {"format": "png", "source": {"bytes": _PIXEL}}}
         ],

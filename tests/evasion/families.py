@@ -51,6 +51,7 @@ def encodings(intake: Intake) -> Iterator[Try]:
     """EV-010..019: bytes that two parsers read differently, or that stop one."""
     good = raw_of(intake.body)
     text = good.decode()
+    first = next(iter(intake.body)).encode()
     deep = b"[" * 200 + b"]" * 200
     made = {
         "utf-16": text.encode("utf-16"),
@@ -65,7 +66,7 @@ def encodings(intake: Intake) -> Iterator[Try]:
         "leading NUL": b"\x00" + good,
         "comment": good[:-1] + b"/* */}",
         "single quotes": good.replace(b'"', b"'"),
-        "unquoted": good.replace(b'"model"', b"model").replace(b'"messages"', b"messages"),
+        "unquoted": good.replace(b'"%b"' % first, first),
         "array": b"[" + good + b"]",
         "array of two": b"[" + good + b"," + good + b"]",
         "lines": good + b"\n" + good,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.evasion.bench import Attempt
@@ -115,4 +115,42 @@ INVOKE = Intake(
     has_model=False,
 )
 
-INTAKES = (*(CHAT, AZURE, RESPONSES, COMPLETIONS, EMBEDDINGS, MESSAGES, MANTLE, CONVERSE, INVOKE),)
+CONVERSE_STREAM = replace(CONVERSE, name="converse-stream", path=f"{CONVERSE.path}-stream")
+AT_BEDROCK = replace(
+    CHAT,
+    name="bedrock-chat",
+    path="/openai/v1/chat/completions",
+    body={**_CHAT, "model": "openai.gpt-oss-20b-1:0"},
+)
+NOVA = replace(
+    CONVERSE,
+    name="nova",
+    path="/model/amazon.nova-lite-v1:0/invoke",
+    aliases=(*CONVERSE.aliases, "max_new_tokens"),
+)
+TITAN = Intake(
+    *("titan", "/model/amazon.titan-text-lite-v1/invoke"),
+    {"inputText": "Where is my order?", "textGenerationConfig": {"maxTokenCount": 5}},
+    bound=("textGenerationConfig", "maxTokenCount"),
+    aliases=("max_tokens", "maxTokens", "max_new_tokens"),
+    prompt=("inputText",),
+    has_model=False,
+)
+LLAMA = Intake(
+    *("llama", "/model/meta.llama3-8b-instruct-v1:0/invoke"),
+    {"prompt": "Where is my order?", "max_gen_len": 5},
+    bound=("max_gen_len",),
+    aliases=("max_tokens", "maxTokens", "max_new_tokens"),
+    prompt=("prompt",),
+    has_model=False,
+)
+MISTRAL = Intake(
+    *("mistral", "/model/mistral.mistral-large-2402-v1:0/invoke"),
+    {"prompt": "Where is my order?", "max_tokens": 5},
+    aliases=("max_completion_tokens", "maxTokens", "max_new_tokens"),
+    prompt=("prompt",),
+    has_model=False,
+)
+
+_BEDROCK = (MANTLE, AT_BEDROCK, CONVERSE, CONVERSE_STREAM, INVOKE, NOVA, TITAN, LLAMA, MISTRAL)
+INTAKES = (*(CHAT, AZURE, RESPONSES, COMPLETIONS, EMBEDDINGS, MESSAGES), *_BEDROCK)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.evasion.bench import Bench
 from tests.evasion.families import FAMILIES, count
-from tests.evasion.intakes import INTAKES, Intake
+from tests.evasion.intakes import CHAT, INTAKES, Intake
 
 
 @pytest.fixture(scope="module")
@@ -22,13 +22,21 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 def test_families_are_as_many_as_they_should_be() -> None:
     """A family that generates nothing would prove nothing."""
-    assert count() > 3000
+    assert count() > 9000
 
 
 @pytest.mark.parametrize("intake", INTAKES, ids=[intake.name for intake in INTAKES])
 def test_honest_request_is_paid_within_its_hold(bench: Bench, intake: Intake) -> None:
     """Refusing everything would pass every other test here."""
     assert "paid" == bench.judge(intake.attempt())
+
+
+def test_bench_fails_where_the_provider_does(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt that only breaks the simulator would count as one that cost nothing."""
+    monkeypatch.setattr("s4fw.sim.openai.request.price_of", None)
+    with pytest.raises(AssertionError, match="the simulator failed"):
+        bench.judge(CHAT.attempt())
+    assert 0 == bench.held()
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=[family.__name__ for family in FAMILIES])

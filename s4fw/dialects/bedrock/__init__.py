@@ -3,6 +3,7 @@
 paths     finds the model and the operation in a raw path
 modelid   reads the forms in which a model is named
 converse  reads a Converse request, content measures what it holds
+prompt    adds what Converse and Nova's own body have alike
 invoke    reads an invoke by its model's family (families), loose measures bodies of any shape
 native    reads the makers' own settings in either
 tiers     ways to run that are billed apart; caching, what a request can write to the cache

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from s4fw.core.request import Measure, Request, Run
+from s4fw.core.request import Request, Run
 from s4fw.core.transcript import Transcript
 from s4fw.dialects import fields, strictjson
-from s4fw.dialects.bedrock import caching, content, families, native, tiers
+from s4fw.dialects.bedrock import caching, content, native, prompt, tiers
 from s4fw.dialects.bedrock.native import Settings
 from s4fw.dialects.bedrock.transcript import of_message
 from s4fw.dialects.fields import TOKENS_MAX, Guard, fold, plain_integer
@@ -69,12 +69,7 @@ def read(request: Request) -> None:
 
 
 def _read_messages(request: Request, document: Document, name: str, settings: Settings) -> None:
-    image_tokens, opaque_tokens = families.image_tokens(request.model), request.opaque_file_tokens
-    tag = b"bm%d" % image_tokens
-    if opaque_tokens is not None:
-        tag = b"%b+%d" % (tag, opaque_tokens)
-    measure = content.message_measure(image_tokens, opaque_tokens)
-    _add_run(request, document, name, tag, measure)
+    prompt.add_messages(request, document)
     run = request.runs[-1]
     request.transcript = Transcript(
         b"b", request.body, run.spans, run.digests, of_message, document.long_strings
@@ -82,14 +77,7 @@ def _read_messages(request: Request, document: Document, name: str, settings: Se
 
 
 def _read_system(request: Request, document: Document, name: str, settings: Settings) -> None:
-    image_tokens = families.image_tokens(request.model)
-    _add_run(request, document, name, b"bs%d" % image_tokens, content.block_measure(image_tokens))
-
-
-def _add_run(request: Request, document: Document, name: str, tag: bytes, measure: Measure) -> None:
-    fields.require_list(document, name)
-    spans, digests = document.items(name)
-    request.runs = [*request.runs, Run(tag, spans, digests, measure, document.long_strings)]
+    prompt.add_system(request, document)
 
 
 def _read_tools(request: Request, document: Document, name: str, settings: Settings) -> None:

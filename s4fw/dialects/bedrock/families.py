@@ -64,6 +64,11 @@ def is_claude(model: str) -> bool:
     return _CLAUDE.search(model) is not None
 
 
+def is_nova(model: str) -> bool:
+    """Whether the messages and the system prompt of an invoke have Converse's shape."""
+    return _NOVA.search(model) is not None
+
+
 def has_short_context(model: str) -> bool:
     """Whether a beta could give the model a longer context than its price row knows."""
     return _CLAUDE_45.search(model) is not None
@@ -73,4 +78,4 @@ def image_tokens(model: str) -> int:
     """The most tokens that one image is billed as."""
     if is_claude(model):
         return IMAGE_TOKENS_CLAUDE_46 if _CLAUDE_46.search(model) else IMAGE_TOKENS_CLAUDE
-    return IMAGE_TOKENS_NOVA if _NOVA.search(model) else IMAGE_TOKENS
+    return IMAGE_TOKENS_NOVA if is_nova(model) else IMAGE_TOKENS

@@ -1,15 +1,15 @@
 """Reads an invoke: the body is the model's own, so what bounds it depends on its maker.
 
-Claude's body is Anthropic's, without `model` and `stream`, and is read as such.  Any other is
-counted as text wherever it holds any; its output is bounded by what its maker calls the bound, and
-at the model's longest answer where that is missing or its maker is not known.  Tier, latency and
-guardrail stand in header fields.
+Claude's body is Anthropic's, without `model` and `stream`, and is read as such.  Nova's has the
+messages and the system prompt of Converse.  All else is counted as text wherever it holds any; the
+output is bounded by what its maker calls the bound, and at the model's longest answer where that is
+missing or its maker is not known.  Tier, latency and guardrail stand in header fields.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import orjson
@@ -17,7 +17,7 @@ import orjson
 from s4fw.core.request import Request, Run
 from s4fw.dialects import strictjson
 from s4fw.dialects.anthropic import messages
-from s4fw.dialects.bedrock import caching, content, families, loose, native, tiers
+from s4fw.dialects.bedrock import caching, content, families, loose, native, prompt, tiers
 from s4fw.dialects.bedrock.native import Settings
 from s4fw.dialects.fields import LABEL_CHARS_MAX
 from s4fw.dialects.strictjson import ARRAY, NULL, OBJECT, Document
@@ -87,7 +87,7 @@ def _read_loose(request: Request) -> None:
     settings, own = Settings(), Settings()
     where, names = families.output_bounds(model)
     for name, (_, _, kind) in document.members.items():
-        if kind == NULL:
+        if kind == NULL and name not in native.MODEL:
             continue
         if name in native.CONTENT:
             _add_content(request, document, name, kind)
@@ -104,6 +104,13 @@ def _read_loose(request: Request) -> None:
         request.output_tokens_max = settings.output_tokens_max
 
 
+# What Nova has as Converse has it.
+_PROMPT: Final[dict[str, Callable[[Request, Document], None]]] = {
+    prompt.MESSAGES: prompt.add_messages,
+    prompt.SYSTEM: prompt.add_system,
+}
+
+
 def _read_own(value: dict[str, Any], names: frozenset[str], own: Settings) -> None:
     for name in names.intersection(value):
         own.bound(name, value[name])
@@ -114,6 +121,9 @@ def _add_content(request: Request, document: Document, name: str, kind: int) -> 
     model = request.model
     start, end, _ = document.members[name]
     image_tokens = None if families.is_embedding(model) else families.image_tokens(model)
+    if image_tokens is not None and name in _PROMPT and families.is_nova(model):
+        _PROMPT[name](request, document)
+        return
     if name == "toolConfig" and kind == OBJECT:
         tools = Run(b"bt", [(start, end)], [document.digest(name)], content.of_tools)
         request.runs = [*request.runs, tools]

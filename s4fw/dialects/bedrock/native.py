@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from s4fw.dialects.bedrock import families
+from s4fw.dialects.bedrock import families, modelid
 from s4fw.dialects.fields import TOKENS_MAX, fold, plain_integer
 from s4fw.errors import AMBIGUOUS_FIELD, INVALID_REQUEST, UNBOUNDED_REQUEST, Refusal
 
@@ -49,7 +49,9 @@ UNBOUNDED: Final = frozenset(
         "s3Location",
     }
 )
-_GUARDED: Final = {fold(name): name for name in OUTPUT_BOUNDS | CHOICES | UNBOUNDED}
+# The path names the model.  A body may say the same, as AWS's own samples for gpt-oss do.
+MODEL: Final = frozenset({"model", "modelId"})
+_GUARDED: Final = {fold(name): name for name in OUTPUT_BOUNDS | CHOICES | UNBOUNDED | MODEL}
 _LOOKS_LIKE_BOUND: Final = re.compile(r"^max.*(?:token|len|output|gen|new|sample)")
 
 # Betas of Anthropic that are no feature of the request's own fields.
@@ -89,6 +91,9 @@ def read(whole: dict[str, Any], model: str, settings: Settings) -> None:
     waiting = [whole]
     while waiting:
         for name, value in waiting.pop().items():
+            if name in MODEL:
+                _check_model(name, value, model)
+                continue
             _read_member(name, value, settings)
             if name == "anthropic_beta":
                 check_betas(value, model)
@@ -108,6 +113,15 @@ def _read_member(name: str, value: Any, settings: Settings) -> None:
             raise Refusal(UNBOUNDED_REQUEST, f"`{name}` is not governed: nothing bounds its cost")
     else:
         check_name(name)
+
+
+def _check_model(name: str, value: Any, model: str) -> None:
+    """Refuse another model than that of the path: a server that obeys it runs what nobody held."""
+    if type(value) is not str or modelid.canonical(value) != model:
+        raise Refusal(
+            INVALID_REQUEST,
+            f"`{name}` in the body is not the model of the path, which is the one that runs",
+        )
 
 
 def check_name(name: str) -> None:

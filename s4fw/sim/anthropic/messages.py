@@ -21,6 +21,7 @@ from s4fw.sim.ledger import Charge
 from s4fw.sim.models import output_tokens_max
 from s4fw.sim.orders import Orders
 from s4fw.sim.reply import Call, Reply
+from s4fw.sim.shape import check_content, check_object, check_objects
 
 FORM = AnthropicForm()
 
@@ -109,12 +110,28 @@ class Messages:
 
 
 def check_messages(body: dict[str, Any]) -> None:
-    """Raises ProviderError for a body without messages."""
+    """Raises ProviderError for a body without messages, or with parts of a wrong shape."""
     messages = body.get("messages")
     if not isinstance(messages, list) or not all(isinstance(item, dict) for item in messages):
         raise ProviderError(400, "messages: Field required")
     if not messages:
         raise ProviderError(400, "messages: at least one message is required")
+    for item in messages:
+        check_content(item.get("content"), "messages.content")
+        blocks = item.get("content")
+        for block in blocks if isinstance(blocks, list) else ():
+            _check_block(block)
+    check_content(body.get("system"), "system")
+    check_objects(body.get("tools"), "tools")
+    check_object(body.get("tool_choice"), "tool_choice")
+
+
+def _check_block(block: dict[str, Any]) -> None:
+    """The parts of a block that are read themselves."""
+    if block.get("type") in ("image", "document"):
+        check_object(block.get("source"), "source")
+    if block.get("type") == "tool_result":
+        check_content(block.get("content"), "tool_result.content")
 
 
 def headers(call: Call) -> Headers:

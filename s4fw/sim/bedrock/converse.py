@@ -19,6 +19,7 @@ from s4fw.sim.ledger import Charge
 from s4fw.sim.models import output_tokens_max
 from s4fw.sim.orders import Orders
 from s4fw.sim.reply import Call, Reply
+from s4fw.sim.shape import check_object, check_objects
 
 _THINKING_TOKENS = 32
 # Where the model's own fields may bound the output beside Converse's; the larger one counts.
@@ -89,6 +90,24 @@ def _check(body: dict[str, Any]) -> None:
         raise ProviderError(400, "messages: at least one message is required")
     if not all(isinstance(each, dict) for each in messages):
         raise ProviderError(400, "messages: each message is a structure")
+    for name in ("inferenceConfig", "additionalModelRequestFields", "toolConfig", "serviceTier"):
+        check_object(body.get(name), name)
+    check_objects((body.get("toolConfig") or {}).get("tools"), "toolConfig.tools")
+    check_objects(body.get("system"), "system")
+    for message in messages:
+        check_objects(message.get("content"), "messages.content")
+        for block in message.get("content") or ():
+            _check_block(block)
+
+
+def _check_block(block: dict[str, Any]) -> None:
+    """A text is a text; what a block holds as a structure is one."""
+    if not isinstance(block.get("text", ""), str):
+        raise ProviderError(400, "text: expected a string")
+    for kind in ("cachePoint", "toolUse", "toolResult", "reasoningContent"):
+        check_object(block.get(kind), kind)
+    inner = (block.get("toolResult") or {}).get("content")
+    check_objects(inner, "toolResult.content")
 
 
 def _allowed(body: dict[str, Any], price: PriceRow) -> int:

@@ -22,6 +22,7 @@ from s4fw.sim.openai.completion import Completion
 from s4fw.sim.openai.form import OpenAIForm
 from s4fw.sim.orders import Orders
 from s4fw.sim.reply import Call, Reply
+from s4fw.sim.shape import check_content, check_object, check_objects
 
 FORM = OpenAIForm()
 
@@ -85,6 +86,10 @@ def _read(call: Call) -> dict[str, Any]:
     if not messages:
         message = "Invalid 'messages': empty array."
         raise ProviderError(400, message, code="empty_array", param="messages")
+    for item in messages:
+        check_content(item.get("content"), "messages.content")
+        check_objects(item.get("tool_calls"), "messages.tool_calls")
+    check_object(body.get("stream_options"), "stream_options")
     return body
 
 

@@ -123,8 +123,11 @@ def test_read_any_body_counts_its_texts(model: str, body: dict[str, Any]) -> Non
             "mistral.pixtral-large-2502-v1:0",
             {"messages": [{"content": [{"type": "image_url", "image_url": {"url": PICTURE}}]}]},
         ),
-        (CONTEXT, NOVA, {"messages": [{"content": [{"video": {"source": {}}}]}]}),
-        (CONTEXT, NOVA, {"messages": [{"content": [{"document": {"source": {}}}]}]}),
+        (5_000, NOVA, {"messages": [{"content": [{"x": 1}]}]}),
+        (45_000, NOVA, {"messages": [{"content": [{"x": 1}] * 9}]}),
+        (5_000, NOVA, {"system": [{"x": 1}], "messages": []}),
+        (CONTEXT, NOVA, {"messages": [{"content": [{"video": {"source": {"bytes": "QQ"}}}]}]}),
+        (CONTEXT, NOVA, {"messages": [{"content": [{"document": {"source": {"bytes": "QQ"}}}]}]}),
     ],
 )
 def test_read_what_is_no_text_is_bounded_by_rule(
@@ -158,6 +161,16 @@ def test_read_what_is_no_text_is_bounded_by_rule(
             NOVA,
             {"messages": [{"content": [{"image": {"source": {"s3Location": {}}}}]}]},
         ),
+        (
+            "unbounded_request",
+            NOVA,
+            {"messages": [{"content": [{"type": "image", "source": {"url": "https://a/b.png"}}]}]},
+        ),
+        ("unbounded_request", NOVA, {"messages": [{"content": [{"file": {"id": "file-1"}}]}]}),
+        ("invalid_request_error", NOVA, {"messages": [{"content": "hi"}]}),
+        ("invalid_request_error", NOVA, {"messages": [{"content": [[1, 2, 3]]}]}),
+        ("invalid_request_error", NOVA, {"messages": [{"content": [{"text": [""] * 2048}]}]}),
+        ("invalid_request_error", NOVA, {"messages": [], "system": "hi"}),
         ("unbounded_request", CLAUDE, claude(anthropic_beta=["context-1m-2025-08-07"])),
         ("unbounded_request", CLAUDE, claude(mcp_servers=[{"url": "x"}])),
         ("unbounded_request", "amazon.titan-embed-image-v1", {"inputImage": PICTURE}),
@@ -170,6 +183,68 @@ def test_read_what_has_two_readings_or_no_bound_is_refused(
     """Whatever slips through here is spent without having been held."""
     with pytest.raises(Refusal) as refused:
         measured(read(body, "invoke", model))
+    assert code == refused.value.code.name
+
+
+def nova(*blocks: Any) -> dict[str, Any]:
+    """The messages of Nova and of Converse."""
+    return {"messages": [{"role": "user", "content": list(blocks)}]}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        nova({"text": "needle"}),
+        nova({"x": 1}, {"hologram": {"a": "needle"}}),
+        nova({"image": {"format": "png", "source": {"bytes": PICTURE}}}),
+        nova({"toolResult": {"toolUseId": "t", "content": [{"json": {"a": 1}}]}}),
+        nova({"document": {"format": "txt", "name": "a", "source": {"bytes": "QUJD"}}}),
+        nova({"text": "hi"}, {"cachePoint": {"type": "default"}}),
+        {**nova({"text": "hi"}), "system": [{"text": "needle"}, {"cachePoint": {}}]},
+    ],
+)
+def test_read_nova_holds_what_converse_holds(body: dict[str, Any]) -> None:
+    """It is the same prompt to the same model, whichever operation brings it."""
+    assert bound(read(body, "converse", NOVA)) == bound(read(body, "invoke", NOVA))
+
+
+@pytest.mark.parametrize("name", ["model", "modelId"])
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (OSS, OSS),
+        (NOVA, NOVA),
+        (NOVA, f"arn:aws:bedrock:us-east-1:123456789012:inference-profile/{NOVA}"),
+    ],
+)
+def test_read_model_of_the_path_said_again_in_the_body_passes(
+    name: str, model: str, said: str
+) -> None:
+    """AWS's own samples for gpt-oss say it in both places."""
+    body = {"prompt": "hi", "max_tokens": 1, name: said}
+    assert model == read(body, "invoke", model).model
+
+
+@pytest.mark.parametrize("model", [OSS, NOVA, TITAN, LLAMA, MISTRAL, COHERE, VECTOR])
+@pytest.mark.parametrize(
+    ("code", "members"),
+    [
+        ("invalid_request_error", {"model": "openai.gpt-oss-20b-1:0"}),
+        ("invalid_request_error", {"model": ""}),
+        ("invalid_request_error", {"model": None}),
+        ("invalid_request_error", {"model": ["a"]}),
+        ("invalid_request_error", {"modelId": "openai.gpt-oss-20b-1:0"}),
+        ("invalid_request_error", {"inferenceConfig": {"model": "mock-large"}}),
+        ("ambiguous_field", {"Model": OSS}),
+        ("ambiguous_field", {"model_id": OSS}),
+    ],
+)
+def test_read_another_model_in_the_body_is_refused(
+    code: str, members: dict[str, Any], model: str
+) -> None:
+    """A server on the way that obeys it runs a model whose price was not held."""
+    with pytest.raises(Refusal) as refused:
+        read({"prompt": "hi", **members}, "invoke", model)
     assert code == refused.value.code.name
 
 
