@@ -108,6 +108,20 @@ def test_segment_without_its_seal_is_not_sent(spool: Spool) -> None:
     assert ({}, ["ledger_waits"]) == (store.objects, told)
 
 
+def test_segments_behind_one_without_its_seal_follow_when_it_is_moved_away(spool: Spool) -> None:
+    """What operations.md tells people to do must be enough, without a restart."""
+    path = spool.directory / segments.open_name(1)
+    path.write_bytes(path.read_bytes()[:-20])
+    told: list[str] = []
+    ship = shipper(spool, store := Memory(), told)
+    assert not ship.turn()
+    (elsewhere := spool.directory / "aside").mkdir()
+    path.rename(elsewhere / path.name)
+    assert ship.turn()
+    assert ["000000000002"] == [name[:12] for name in store.objects]
+    assert ["ledger_waits", "ledger_shipped"] == told
+
+
 def store_of(s3: Bucket, monkeypatch: pytest.MonkeyPatch, chain_id: str, name: str = "") -> S3:
     for variable, value in s3.env.items():
         monkeypatch.setenv(variable, value)
