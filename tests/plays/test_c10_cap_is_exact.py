@@ -122,7 +122,7 @@ def test_child_that_is_full_blocks_only_itself_and_parent_blocks_all(
     quote = quote_of(max_tokens=10)
     proxy = firewall(
         budgets=[
-            {"id": "parent", "per": [], "window": "day", "limit_usd": dollars(3 * quote)},
+            {"id": "parent", "per": [], "window": "day", "limit_usd": dollars(quote + quote // 10)},
             {"id": "child", "per": ["tenant"], "window": "day", "limit_usd": dollars(quote)},
         ],
     )
@@ -134,6 +134,14 @@ def test_child_that_is_full_blocks_only_itself_and_parent_blocks_all(
     before = quiesce(proxy).one("parent")["used_nusd"]
     assert simulator.ledger()["total_nusd"] == before
     assert 200 == post_chat(proxy.base_url, {"x-s4fw-tenant": "b"}, **ask).status
+    for number in range(30):  # each has room of its own, until the parent has none
+        answer = post_chat(proxy.base_url, {"x-s4fw-tenant": f"t{number}"}, **ask)
+        if answer.status != 200:
+            break
+    assert ("parent", 402) == (answer.json()["error"]["s4fw"]["budget_id"], answer.status)
+    budgets = quiesce(proxy)
+    assert simulator.ledger()["total_nusd"] == budgets.one("parent")["used_nusd"]
+    assert 0 == sum(b["used_nusd"] for b in budgets if b["scope"] == {"tenant": f"t{number}"})
 
 
 def test_shadow_budget_never_blocks_and_says_that_it_would(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import socket
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,6 +28,7 @@ from tests.harness import (
     wait_until,
 )
 from tests.harness.client import Answer
+from tests.harness.quote import dollars, quote_of
 
 ALL = [{"id": "all", "per": [], "window": "month", "limit_usd": "10"}]
 HANG: dict[str, Any] = {"model": "mock-hang_stream", "max_tokens": 50, "stream": True}
@@ -132,6 +135,75 @@ def test_running_requests_are_bounded_over_workers_and_a_killed_one_gives_its_sh
             streams.enter_context(running(proxy))
         assert (429, "rate_limit_exceeded") == code_of(post_chat(proxy.base_url, max_tokens=5))
         assert 200 == fetch(proxy.base_url + "/models").status  # costs nothing, so it holds nothing
+
+
+KEYS = {"heavy": "fw-key-of-heavy-1234", "light": "fw-key-of-light-5678"}
+HOLD: dict[str, Any] = {"model": "mock-hold", "max_tokens": 10}
+
+
+def held_calls(proxy: Firewall, key: str, count: int) -> tuple[threading.Thread, list[Answer]]:
+    """Send so many calls of a key at once; their answers are there when the thread has ended."""
+    request = chat_request(chat_body(**HOLD)).replace(b"sk-test", KEYS[key].encode())
+    answers: list[Answer] = []
+
+    def send() -> None:
+        sent = send_all(proxy.host, proxy.port, [request] * count)
+        answers.extend(answer for answer in sent if isinstance(answer, Answer))
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    return thread, answers
+
+
+def refused_in(answers: list[Answer]) -> list[str]:
+    """Which limit each refusal names."""
+    return [a.json()["error"]["s4fw"]["limit"] for a in answers if a.status == 429]
+
+
+def test_key_holds_its_share_of_a_budget_and_no_more_and_others_go_on(
+    simulator: Simulator, firewall: Callable[..., Firewall]
+) -> None:
+    """One caller must not shut all others out with quotes that it will not use up."""
+    quote = quote_of(**HOLD)
+    config = firewall_config(
+        simulator,
+        [{"id": "all", "per": [], "window": "month", "limit_usd": dollars(10 * quote)}],
+        upstreams={"openai": {"base_url": simulator.url, "api_key": "sk-provider-9876"}},
+        keys=[
+            {"id": name, "sha256": hashlib.sha256(secret.encode()).hexdigest(), "tenant": "acme"}
+            for name, secret in KEYS.items()
+        ],
+        limits={"per_key_held_share": 0.5},
+        server={"workers": 2},
+    )
+    proxy = firewall(config)
+    heavy, of_heavy = held_calls(proxy, "heavy", 12)
+    simulator.wait_held(5)
+    wait_until(lambda: limited(proxy) == 7, "the others of this key are refused")
+    assert 5 * quote == proxy.budgets()[0]["held_nusd"]
+    other, of_other = held_calls(proxy, "light", 5)
+    simulator.wait_held(10)
+    assert 10 * quote == proxy.budgets()[0]["held_nusd"]
+    simulator.release()
+    heavy.join(20)
+    other.join(20)
+    assert Counter({200: 5, 429: 7}) == Counter(answer.status for answer in of_heavy)
+    assert ["per_key_held_share"] * 7 == refused_in(of_heavy)
+    assert [200] * 5 == [answer.status for answer in of_other]
+    paid_nusd = quiesce(proxy).one("all")["used_nusd"]
+    assert simulator.ledger()["total_nusd"] == paid_nusd
+    again, of_again = held_calls(proxy, "heavy", 1)  # what was held is its own again
+    simulator.wait_held(1)
+    simulator.release()
+    again.join(20)
+    assert [200] == [answer.status for answer in of_again]
+
+
+def limited(proxy: Firewall) -> int:
+    """How many requests were refused for a limit of their caller."""
+    metrics = fetch(proxy.admin_url + "/metrics").body.decode()
+    (line,) = [row for row in metrics.splitlines() if row.startswith("s4fw_rate_limited_total ")]
+    return int(line.split()[-1])
 
 
 def test_reload_with_another_limit_counts_on(
