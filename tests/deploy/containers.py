@@ -17,7 +17,7 @@ _RULES = (
 def check_containerfile(workshop: Workshop) -> str:
     """No finding but those that the file itself excuses."""
     output_of([workshop.tool("hadolint"), CONTAINERFILE])
-    return "no finding; one excused in the file (DL3008). Not built: that needs a registry of images"
+    return "no finding; one excused in the file (DL3008). Not built: that needs an image registry"
 
 
 def check_compose(workshop: Workshop) -> str:
