@@ -2,7 +2,8 @@
 
 There is no common shape, so whatever is there is walked and counted as text, names included.  What
 stands under a name of an image is an image; what stands under a name of something longer is bounded
-by the model's context only.
+by the model's context only.  An object whose `type` is such a name, with no member of one, is what
+it says, wherever its content is.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ OBJECT_TOKENS: Final = 4  # of one object in it
 
 # Names of what is no text: an image, which is group 1, or something longer.
 _NO_TEXT: Final = re.compile(
-    r"(?:input_?)?(?:(images?(?:_?url)?)|(?:audio|video|document|file|media|pdf)s?)", re.IGNORECASE
+    r"(?:input_?)?(?:(images?)|(?:audio|video|document|file|media|pdf)s?)(?:_?url)?", re.IGNORECASE
 )
 _ELSEWHERE: Final = frozenset({"s3Location", "s3Uri", "file_id", "fileUri"})
 
@@ -40,14 +41,18 @@ class LooseWalk(Walk):
 
     def open(self, value: dict[str, Any], texts: list[str], waiting: list[Any]) -> int:
         tokens = OBJECT_TOKENS
+        beside = 0
         for name, member in value.items():
             more = tokens_beside_text(name, member, self._image_tokens)
             if more:
-                tokens += more
+                beside += more
             else:
                 texts.append(name)
                 waiting.append(member)
-        return tokens
+        kind = value.get("type")
+        if not beside and type(kind) is str:
+            beside = tokens_beside_text(kind, True, self._image_tokens)
+        return tokens + beside
 
 
 def tokens_beside_text(name: str, value: Any, image_tokens: int | None) -> int:

@@ -22,6 +22,11 @@ VECTOR = "amazon.titan-embed-text-v2:0"
 PICTURE = "iVBORw0KGgo" * 1000
 
 
+def said(*blocks: Any) -> dict[str, Any]:
+    """One message of a caller."""
+    return {"messages": [{"role": "user", "content": list(blocks)}]}
+
+
 def claude(**members: Any) -> dict[str, Any]:
     """A body of Claude's."""
     return {
@@ -123,6 +128,11 @@ def test_read_any_body_counts_its_texts(model: str, body: dict[str, Any]) -> Non
             "mistral.pixtral-large-2502-v1:0",
             {"messages": [{"content": [{"type": "image_url", "image_url": {"url": PICTURE}}]}]},
         ),
+        (17_000, OSS, said({"type": "image", "source": {"type": "url", "url": "https://a"}})),
+        (17_000, OSS, said({"type": "input_image", "image_url": "https://a"})),
+        (CONTEXT, OSS, said({"type": "document", "source": {"type": "url", "url": "https://a"}})),
+        (CONTEXT, OSS, said({"type": "document_url", "document_url": "https://a"})),
+        (CONTEXT, OSS, said({"type": "video_url", "video_url": {"url": "https://a"}})),
         (5_000, NOVA, {"messages": [{"content": [{"x": 1}]}]}),
         (45_000, NOVA, {"messages": [{"content": [{"x": 1}] * 9}]}),
         (5_000, NOVA, {"system": [{"x": 1}], "messages": []}),
@@ -175,6 +185,7 @@ def test_read_what_is_no_text_is_bounded_by_rule(
         ("unbounded_request", CLAUDE, claude(mcp_servers=[{"url": "x"}])),
         ("unbounded_request", "amazon.titan-embed-image-v1", {"inputImage": PICTURE}),
         ("unbounded_request", "cohere.embed-v4:0", {"images": [PICTURE]}),
+        ("unbounded_request", "cohere.embed-v4:0", {"inputs": [{"type": "image", "data": "x"}]}),
     ],
 )
 def test_read_what_has_two_readings_or_no_bound_is_refused(
@@ -186,21 +197,16 @@ def test_read_what_has_two_readings_or_no_bound_is_refused(
     assert code == refused.value.code.name
 
 
-def nova(*blocks: Any) -> dict[str, Any]:
-    """The messages of Nova and of Converse."""
-    return {"messages": [{"role": "user", "content": list(blocks)}]}
-
-
 @pytest.mark.parametrize(
     "body",
     [
-        nova({"text": "needle"}),
-        nova({"x": 1}, {"hologram": {"a": "needle"}}),
-        nova({"image": {"format": "png", "source": {"bytes": PICTURE}}}),
-        nova({"toolResult": {"toolUseId": "t", "content": [{"json": {"a": 1}}]}}),
-        nova({"document": {"format": "txt", "name": "a", "source": {"bytes": "QUJD"}}}),
-        nova({"text": "hi"}, {"cachePoint": {"type": "default"}}),
-        {**nova({"text": "hi"}), "system": [{"text": "needle"}, {"cachePoint": {}}]},
+        said({"text": "needle"}),
+        said({"x": 1}, {"hologram": {"a": "needle"}}),
+        said({"image": {"format": "png", "source": {"bytes": PICTURE}}}),
+        said({"toolResult": {"toolUseId": "t", "content": [{"json": {"a": 1}}]}}),
+        said({"document": {"format": "txt", "name": "a", "source": {"bytes": "QUJD"}}}),
+        said({"text": "hi"}, {"cachePoint": {"type": "default"}}),
+        {**said({"text": "hi"}), "system": [{"text": "needle"}, {"cachePoint": {}}]},
     ],
 )
 def test_read_nova_holds_what_converse_holds(body: dict[str, Any]) -> None:
