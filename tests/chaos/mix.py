@@ -33,13 +33,15 @@ _KINDS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (2, "[[fault big:1]]", {"stream": True, "stream_options": {"include_usage": True}}),
 )
 _REQUEST_ID = re.compile(rb"\r\nx-s4fw-request-id: (\S+)\r\n", re.IGNORECASE)
+_SHED = b"\r\nx-s4fw-reason: firewall_overloaded\r\n"  # before it is read: counted, without a row
 _LEAVES = 0.05  # this part of the callers leaves after a moment
 _POOR = 0.03  # and this part has a tenant whose budget is used up
 
 
 class Mix(threading.Thread):
     """Asks `rate` times a second until `stop`; `statuses` counts answers, 0 is a broken one, and
-    `answered` are the ids that the firewall gave in the heads of its answers."""
+    `answered` are the ids that the firewall gave in the heads of its answers, but for those that it
+    shed."""
 
     def __init__(self, firewall: Firewall, rate: float, seed: int) -> None:
         super().__init__(name="mix", daemon=True)
@@ -97,7 +99,7 @@ class Mix(threading.Thread):
                 return -1
             head = await reader.readuntil(b"\r\n\r\n")
             found = _REQUEST_ID.search(head)
-            if found is not None:
+            if found is not None and _SHED not in head:
                 self.answered.add(found[1].decode())
             while await reader.read(1 << 16):
                 pass
