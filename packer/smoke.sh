@@ -15,7 +15,8 @@ end() {
 }
 trap end EXIT
 
-as_service() { setpriv --reuid=s4fw --regid=s4fw --clear-groups --bounding-set=-all --no-new-privs "$@"; }
+# Always in the background: without exec the shell that waits for it would be killed in its place.
+as_service() { exec setpriv --reuid=s4fw --regid=s4fw --clear-groups --bounding-set=-all --no-new-privs "$@"; }
 
 wait_for() { # WORDS FILE
     for _ in $(seq 100); do

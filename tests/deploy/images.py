@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -118,10 +118,21 @@ def check_install(workshop: Workshop) -> str:
         assert "installed" in output_of(command, env=interpreted, timeout_s=INSTALL_S)
         said = output_of(command, env=plain_env(), timeout_s=INSTALL_S).strip()
         smoke = output_of([*inside, "/opt/bundle/smoke.sh"], env=plain_env()).strip()
+        assert not (left := living_in(root)), f"smoke.sh left processes: {left}"
     looked_at(root)
     life = confined_there(workshop.folder / "installed", root)
     ends = [text.splitlines()[-1] for text in (said, smoke)]
     return f"{ends[0]}, over another; {ends[1]}; its own unit there: {life}"
+
+
+def living_in(root: Path) -> list[int]:
+    """The processes whose root is this folder."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/root"):
+        with suppress(OSError):
+            if os.readlink(link) == str(root):
+                found.append(int(link.parent.name))
+    return found
 
 
 def looked_at(root: Path) -> None:
